@@ -1,0 +1,21 @@
+//! The engine: one object in, a JSON Patch and a report out.
+//!
+//! It does no I/O, reads no clock and cannot fail on a well-formed object: what it cannot do, it reports. Every door
+//! calls [`plan`], so that all doors give the same answer.
+
+mod content;
+pub mod facts;
+pub mod field;
+mod kind;
+mod mutate;
+pub mod object;
+mod patch;
+mod plan;
+pub mod record;
+pub mod report;
+pub mod setup;
+mod target;
+mod unplan;
+
+pub use plan::{Plan, explain, plan};
+pub use unplan::unplan;

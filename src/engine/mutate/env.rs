@@ -1,0 +1,132 @@
+//! Environment variables of the agent's container, merged by name.
+
+use super::{
+    Draft,
+    container::containers,
+    list::{Current, merge},
+};
+use crate::engine::{
+    field::Field,
+    kind::PodPart,
+    object::{Container, Named},
+    record::{Record, hex8},
+    report::Note,
+    setup::{Setup, Wanted},
+};
+
+/// Brings `env` of every container to what it should be; only the agent's is given anything.
+pub(in crate::engine) fn bring(
+    pod: &PodPart<'_, '_>,
+    agent: Option<usize>,
+    old: Option<&Record>,
+    setup: &Setup,
+    draft: &mut Draft,
+) {
+    for (index, container) in containers(pod) {
+        let is_agent = agent == Some(index);
+        let wanted = if is_agent { setup.env.as_slice() } else { &[] };
+        if container.env.is_wrong() {
+            draft.wrong_type(&format!("env of container {}", name_of(container)), "a list");
+        } else {
+            bring_one(pod, (index, container), old, wanted, draft);
+        }
+        if is_agent {
+            warn_of_duplicates(container, draft);
+        }
+    }
+}
+
+/// Whether every recorded variable is still there as it was recorded.
+pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> bool {
+    record.env.iter().all(|(key, hash)| {
+        containers(pod).any(|(_, container)| {
+            let name = key
+                .strip_prefix(name_of(container))
+                .and_then(|rest| rest.strip_prefix('/'));
+            let entries = || container.env.elements().iter().filter_map(Field::get);
+            name.is_some_and(|name| entries().any(|entry| entry.name == name && hex8(entry.hash) == *hash))
+        })
+    })
+}
+
+fn bring_one(
+    pod: &PodPart<'_, '_>,
+    (index, container): (usize, &Container<'_>),
+    old: Option<&Record>,
+    wanted: &[Wanted<String>],
+    draft: &mut Draft,
+) {
+    let name = name_of(container);
+    let recorded_as = |variable: &str| format!("{name}/{variable}");
+    let recorded = old.map(|old| &old.env).filter(|env| !env.is_empty());
+    let is_ours = |entry: &Named<'_>| {
+        recorded
+            .and_then(|env| env.get(&recorded_as(&entry.name)))
+            .is_some_and(|hash| *hash == hex8(entry.hash))
+    };
+    let shown = |variable: &String| format!("env {variable} of container {name}");
+    let current = Current {
+        place: pod
+            .place
+            .member("spec")
+            .member("containers")
+            .element(index)
+            .member("env"),
+        list: &container.env,
+        hash: |entry: &Named<'_>| entry.hash,
+        is_ours: &is_ours,
+        is_same: |entry, variable: &String| entry.name == *variable,
+        shown: &shown,
+        key: |entry| entry.name.clone().into_owned(),
+    };
+    let merged = merge(&current, wanted, draft);
+    for want in merged.ours {
+        draft.record.env.insert(recorded_as(&want.key), hex8(want.hash));
+    }
+    // A field of the pod is the same field however it is spelled.
+    let is_field = |want: &Wanted<String>| want.entry.pointer("/valueFrom/fieldRef").is_some();
+    for (want, _) in merged
+        .given_way
+        .iter()
+        .filter(|(want, users)| users.hash != want.hash && !is_field(want))
+    {
+        draft.warn(
+            Note::UserWins,
+            shown(&want.key),
+            format!(
+                "the object sets {} itself, so it does not get {}",
+                want.key, want.shown
+            ),
+            "take the variable out of the object to have it injected",
+        );
+    }
+}
+
+fn warn_of_duplicates(container: &Container<'_>, draft: &mut Draft) {
+    let mut names: Vec<&str> = container
+        .env
+        .elements()
+        .iter()
+        .filter_map(Field::get)
+        .map(|entry| entry.name.as_ref())
+        .collect();
+    names.sort_unstable();
+    let mut twice: Vec<&str> = names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    twice.dedup();
+    for name in twice {
+        draft.warn(
+            Note::DuplicateEnv,
+            format!("env {name} of container {}", name_of(container)),
+            format!("the container has {name} more than once, and the last one counts"),
+            "keep one of them",
+        );
+    }
+}
+
+fn name_of<'v>(container: &'v Container<'_>) -> &'v str {
+    container.name.text().unwrap_or_default()
+}

@@ -1,0 +1,337 @@
+//! From an object to its plan: whether it is ours to complete, what is there already, and what it needs.
+
+use json_patch::Patch;
+
+use super::{
+    content::hash_of_text,
+    facts::{Facts, Operation},
+    kind::{Layout, PodPart, pod_part},
+    mutate::{
+        Draft,
+        annotations::{self, Change},
+        config::{self, Holder},
+        container::agent_of,
+        env, image, pull_secrets, tolerations,
+    },
+    object::{ObjectView, meta_or_empty},
+    patch::Place,
+    record::{Record, Recorded, hex16},
+    report::{Note, Outcome, Reason, Report, Row},
+    setup::{Setup, SetupKey, Setups, Snapshot},
+    target::{Refusal, Target, target},
+};
+use crate::{
+    agent_config::values::AgentValues,
+    finding::{Finding, Severity},
+    names::{self, Component},
+};
+
+/// Patch and report for one object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What to change (RFC 6902); it applies to the object that was planned.
+    pub patch: Patch,
+    /// What was decided, and why.
+    pub report: Report,
+}
+
+/// What the object needs.
+///
+/// Empty when the object has a record that belongs to its values, everything recorded is still there, and nobody asks
+/// for a refresh; else the difference between the object and what injecting into it without anything of ours gives.
+pub fn plan(object: &ObjectView<'_>, facts: &Facts<'_>, snapshot: &Snapshot, setups: &dyn Setups) -> Plan {
+    decide(object, facts, snapshot, setups, Trust::Record)
+}
+
+/// Like [`plan`], but an object whose record is right is planned too, so that the report tells of every value. Its
+/// patch tells what is stale: right for the object's values, but not what the snapshot gives now.
+pub fn explain(object: &ObjectView<'_>, facts: &Facts<'_>, snapshot: &Snapshot, setups: &dyn Setups) -> Plan {
+    decide(object, facts, snapshot, setups, Trust::Nothing)
+}
+
+/// How far the record on an object is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// An object whose record is right needs nothing.
+    Record,
+    /// Every object is planned.
+    Nothing,
+}
+
+/// Whether the images of a pod or template are ours to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Images {
+    /// Decide them.
+    Ours,
+    /// Leave them: in a template that the cluster holds, another image would be drift to whoever applied it.
+    Theirs,
+}
+
+fn decide(
+    object: &ObjectView<'_>,
+    facts: &Facts<'_>,
+    snapshot: &Snapshot,
+    setups: &dyn Setups,
+    trust: Trust,
+) -> Plan {
+    let target = match target(object, facts.operation) {
+        Ok(target) => target,
+        Err(Refusal::LeftAlone(component, reason, findings)) => {
+            return left_alone(object, component, reason, findings);
+        }
+        Err(Refusal::Failed(finding)) => return failed(object, None, vec![finding]),
+    };
+    let Target {
+        layout,
+        component,
+        values,
+        ref recorded,
+        refresh,
+    } = target;
+    if let Recorded::Newer(_) = recorded {
+        return left_alone(object, Some(component), Reason::RecordNewer, Vec::new());
+    }
+    if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
+        return users_config_map(object, &target, facts);
+    }
+    let values_hash = hash_of_text(values.unwrap_or_default());
+    if trust == Trust::Record
+        && !refresh
+        && let Some(old) = recorded.known()
+        && old.values == hex16(values_hash)
+        && is_all_there(object, layout, old)
+    {
+        return left_alone(object, Some(component), Reason::UpToDate, Vec::new());
+    }
+
+    let setup = setups.setup(snapshot, setup_key(object, component, values, facts));
+    if setup.has_errors() {
+        return failed(object, Some(component), setup.findings.clone());
+    }
+    let mut draft = Draft::new(Record::new(values_hash, setup.policies.clone()));
+    if *recorded == Recorded::Malformed {
+        draft.findings.push(malformed());
+    }
+    let old = recorded.known();
+    match layout {
+        Layout::ConfigMap => plan_config_map(object, old, &setup, refresh, &mut draft),
+        Layout::Pod | Layout::Template | Layout::CronJob => {
+            if setup.own_config_map {
+                draft.findings.extend(setup.findings.iter().cloned());
+            }
+            if let Err(path) = plan_pod(object, layout, old, &setup, facts.operation, refresh, &mut draft) {
+                draft.wrong_type(path, "an object");
+            }
+        }
+    }
+    finish(object, Some(component), draft)
+}
+
+/// A `ConfigMap` with a configuration of the user's own: checked, and left as it is.
+fn users_config_map(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>) -> Plan {
+    let component = Some(target.component);
+    let values = target.values.map(|text| AgentValues::parse(text).0);
+    let of_values = values.as_ref().and_then(|values| values.agent_version.as_deref());
+    let version = of_values.or_else(|| facts.agent_version.known());
+    let mut draft = Draft::new(Record::new(0, Vec::new()));
+    config::check_users(
+        object,
+        target.component,
+        target.recorded.known(),
+        version,
+        &mut draft,
+    );
+    if target.refresh {
+        let change = (names::REFRESH_ANNOTATION, Change::Remove);
+        annotations::bring(&Place::root(), &object.metadata, &[change], &mut draft);
+        return finish(object, component, draft);
+    }
+    left_alone(object, component, Reason::UsersConfig, draft.findings)
+}
+
+fn plan_config_map(
+    object: &ObjectView<'_>,
+    old: Option<&Record>,
+    setup: &Setup,
+    refresh: bool,
+    draft: &mut Draft,
+) {
+    draft.findings.extend(setup.findings.iter().cloned());
+    config::bring(object, old, setup, draft);
+    let mut changes = vec![(names::STATUS_ANNOTATION, Change::Set(draft.record.to_text()))];
+    if refresh {
+        changes.push((names::REFRESH_ANNOTATION, Change::Remove));
+    }
+    annotations::bring(&Place::root(), &object.metadata, &changes, draft);
+}
+
+fn plan_pod(
+    object: &ObjectView<'_>,
+    layout: Layout,
+    old: Option<&Record>,
+    setup: &Setup,
+    operation: Operation,
+    refresh: bool,
+    draft: &mut Draft,
+) -> Result<(), &'static str> {
+    let pod = pod_part(object, layout)?;
+    if pod.spec.get().is_none() {
+        return Err("spec of the pod");
+    }
+    let agent = agent_of(&pod, object.meta(), setup.config_map.as_deref());
+    if agent.is_none() && !setup.env.is_empty() {
+        draft.warn(
+            Note::NoAgentContainer,
+            "spec.containers".to_owned(),
+            "it cannot be told which container is the agent's, so none gets environment variables".to_owned(),
+            "name it in the annotation injector.alumet.dev/container",
+        );
+    }
+    let images = match (operation, layout) {
+        (Operation::Render, _) | (_, Layout::Pod) => Images::Ours,
+        (Operation::Create | Operation::Update, _) => Images::Theirs,
+    };
+    draft.record.config = setup.config.as_ref().map(|config| config.content.clone());
+    bring_pod(&pod, agent, old, setup, images, draft);
+
+    let refreshed = refresh.then_some((names::REFRESH_ANNOTATION, Change::Remove));
+    let mut changes = annotations::changes(meta_or_empty(pod.metadata), old, setup, draft);
+    changes.push((names::STATUS_ANNOTATION, Change::Set(draft.record.to_text())));
+    if layout == Layout::Pod {
+        changes.extend(refreshed);
+    } else if let Some(change) = refreshed {
+        annotations::bring(&Place::root(), &object.metadata, &[change], draft);
+    }
+    annotations::bring(&pod.place, pod.metadata, &changes, draft);
+    Ok(())
+}
+
+pub(super) fn bring_pod(
+    pod: &PodPart<'_, '_>,
+    agent: Option<usize>,
+    old: Option<&Record>,
+    setup: &Setup,
+    images: Images,
+    draft: &mut Draft,
+) {
+    match images {
+        Images::Ours => image::bring(pod, agent, old, setup, draft),
+        Images::Theirs => draft.record.image = old.map(|old| old.image.clone()).unwrap_or_default(),
+    }
+    env::bring(pod, agent, old, setup, draft);
+    pull_secrets::bring(pod, old, setup, draft);
+    tolerations::bring(pod, old, setup, draft);
+}
+
+/// Whether everything recorded is still there, and nothing that belongs there is missing.
+fn is_all_there(object: &ObjectView<'_>, layout: Layout, record: &Record) -> bool {
+    match layout {
+        Layout::ConfigMap => config::holder(object, Some(record)) == Holder::Ours,
+        Layout::Pod | Layout::Template | Layout::CronJob => pod_part(object, layout).is_ok_and(|pod| {
+            env::is_there(&pod, record)
+                && pull_secrets::is_there(&pod, record)
+                && tolerations::is_there(&pod, record)
+                && image::is_there(&pod, record)
+                && annotations::is_there(meta_or_empty(pod.metadata), record)
+        }),
+    }
+}
+
+fn setup_key<'k>(
+    object: &'k ObjectView<'_>,
+    component: Component,
+    values: Option<&'k str>,
+    facts: &Facts<'k>,
+) -> SetupKey<'k> {
+    let meta = object.meta();
+    let release = facts
+        .release
+        .known()
+        .or_else(|| meta.annotation(names::RELEASE_ANNOTATION))
+        .or_else(|| meta.label(names::INSTANCE_LABEL));
+    let namespace = facts.namespace.known().or_else(|| meta.namespace.text());
+    SetupKey {
+        component,
+        values,
+        release,
+        namespace,
+        agent_version: facts.agent_version.known(),
+    }
+}
+
+pub(super) fn finish(object: &ObjectView<'_>, component: Option<Component>, draft: Draft) -> Plan {
+    let Draft {
+        patch,
+        record: _,
+        rows,
+        findings,
+    } = draft;
+    let patch = patch.finish();
+    let outcome = if patch.0.is_empty() {
+        Outcome::Unchanged
+    } else {
+        Outcome::Injected
+    };
+    Plan {
+        patch,
+        report: Report {
+            rows,
+            findings,
+            ..report(object, component, outcome)
+        },
+    }
+}
+
+/// Errors stand in the way.
+fn failed(object: &ObjectView<'_>, component: Option<Component>, findings: Vec<Finding>) -> Plan {
+    Plan {
+        patch: Patch::default(),
+        report: Report {
+            findings,
+            ..report(object, component, Outcome::Failed)
+        },
+    }
+}
+
+pub(super) fn left_alone(
+    object: &ObjectView<'_>,
+    component: Option<Component>,
+    reason: Reason,
+    findings: Vec<Finding>,
+) -> Plan {
+    let report = Report {
+        findings,
+        ..report(object, component, Outcome::LeftAlone(reason))
+    };
+    Plan {
+        patch: Patch::default(),
+        report,
+    }
+}
+
+pub(super) fn report(object: &ObjectView<'_>, component: Option<Component>, outcome: Outcome) -> Report {
+    let meta = object.meta();
+    Report {
+        kind: object.kind.text().unwrap_or_default().to_owned(),
+        namespace: meta.namespace.text().map(str::to_owned),
+        name: meta
+            .name
+            .text()
+            .or_else(|| meta.generate_name.text())
+            .unwrap_or_default()
+            .to_owned(),
+        component,
+        outcome,
+        rows: Vec::<Row>::new(),
+        findings: Vec::new(),
+    }
+}
+
+pub(super) fn malformed() -> Finding {
+    Note::RecordMalformed.finding(
+        Severity::Warning,
+        format!("metadata.annotations[{}]", names::STATUS_ANNOTATION),
+        "the record cannot be read and counts as none, so what it recorded counts as the user's".to_owned(),
+        "delete the annotation and what was injected".to_owned(),
+    )
+}
