@@ -1,0 +1,145 @@
+//! The command line: what a user may type, and nothing more.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::names::Component;
+
+/// Completes Alumet's Kubernetes objects: agent configuration, secrets, pull secrets, tolerations.
+///
+/// Exit codes: 0 done; 1 the input has errors, and no manifest and no TOML was written; 2 wrong usage; 3 a file or
+/// stream cannot be read or written.
+#[derive(Debug, Parser)]
+#[command(name = "alumet-injector", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Complete a manifest stream: stdin to stdout, as a Helm post-renderer.
+    ///
+    /// Objects without the label injector.alumet.dev/component pass byte for byte. Nothing is written unless every
+    /// object can be.
+    PostRender(PostRender),
+    /// Take out of a manifest stream everything that was injected: stdin to stdout.
+    Uninject,
+    /// Tell of each injected value where it came from.
+    Explain(Explain),
+    /// Print the agent's configuration (TOML) for the values of one component.
+    Config(Config),
+    /// Check values, agent configurations (TOML) or manifests as the agent would read them.
+    Check(Check),
+    /// Print the catalogue of agent plugins, or all about one.
+    Catalog(Catalog),
+}
+
+/// What a door cannot read from the objects themselves.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FactsArgs {
+    /// Namespace of the release, for values that do not say it.
+    #[arg(long, short, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Helm release, for values that do not say it.
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<String>,
+    /// Version of the agent (an image tag), for values that do not say it.
+    #[arg(long, value_name = "TAG")]
+    pub agent_version: Option<String>,
+}
+
+/// `post-render`.
+#[derive(Debug, Args)]
+pub struct PostRender {
+    /// What the objects may not say.
+    #[command(flatten)]
+    pub facts: FactsArgs,
+    /// Write a report in JSON: each object, each injected value and where it came from.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Let warnings fail, too.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Manifest files; `-` is stdin.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub files: Vec<PathBuf>,
+    /// What the objects may not say.
+    #[command(flatten)]
+    pub facts: FactsArgs,
+    /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// The component.
+    #[arg(value_parser = component)]
+    pub component: Component,
+    /// Values of the umbrella chart, of the component's chart, or a values annotation; YAML or JSON; `-` is stdin.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub values: Option<PathBuf>,
+    /// What the values may not say.
+    #[command(flatten)]
+    pub facts: FactsArgs,
+    /// Print the values instead, without those that repeat their defaults.
+    #[arg(long)]
+    pub minimal_values: bool,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Files: TOML by the ending `.toml`, manifests by `apiVersion`, else values; `-` is stdin.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Whose configuration or values they are, where the file does not say.
+    #[arg(long, value_parser = component)]
+    pub component: Option<Component>,
+    /// What the files may not say.
+    #[command(flatten)]
+    pub facts: FactsArgs,
+    /// Let warnings fail, too.
+    #[arg(long)]
+    pub strict: bool,
+    /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `catalog`.
+#[derive(Debug, Args)]
+pub struct Catalog {
+    /// A plugin, by the agent's name or a name that the charts have for it.
+    #[arg(value_name = "PLUGIN")]
+    pub plugin: Option<String>,
+}
+
+/// Form of what a command prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn component(text: &str) -> Result<Component, String> {
+    Component::parse(text).ok_or_else(|| {
+        format!(
+            "not a component; use one of: {}",
+            Component::ALL.map(Component::as_str).join(", ")
+        )
+    })
+}

@@ -1,0 +1,53 @@
+//! The commands: each reads what it needs, calls the layers below, prints, and says how the process ends.
+
+mod catalog;
+mod check;
+mod config;
+mod exit;
+mod explain;
+mod helm_values;
+mod io;
+mod post_render;
+mod print;
+mod uninject;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use exit::{Exit, Failure};
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command and returns the code to end with. What went wrong is on stderr by then.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Some(Command::PostRender(args)) => post_render::run(args),
+        Some(Command::Uninject) => uninject::run(),
+        Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Config(args)) => config::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Catalog(args)) => catalog::run(args),
+        None => without_command(),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            io::complain(&failure.message());
+            failure.exit().into()
+        }
+    }
+}
+
+/// No command at all: the help for a person, and a hint for a pipe, which has forgotten the command.
+fn without_command() -> Result<Exit, Failure> {
+    if io::stdin_is_terminal() || io::read_stdin()?.trim_ascii().is_empty() {
+        let help = Cli::command().render_help().to_string();
+        io::complain(&help);
+        return Ok(Exit::Usage);
+    }
+    Err(Failure::Usage(
+        "a stream came in, but no command; call `alumet-injector post-render`, with Helm 3: \
+         --post-renderer alumet-injector --post-renderer-args post-render"
+            .to_owned(),
+    ))
+}

@@ -1,0 +1,192 @@
+//! `check`: what is wrong with values, agent configurations or manifests, as the agent would read them.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{
+    exit::{Exit, Failure},
+    helm_values::{agent_values, components_of, read_values},
+    io,
+    post_render::known,
+    print,
+};
+use crate::{
+    agent_config::{self, Request, check_toml, equal_to_default, values::AgentValues},
+    cli::{Check, FactsArgs, Output},
+    engine::{
+        self,
+        setup::{Fresh, Snapshot},
+    },
+    finding::{Finding, Severity},
+    names::Component,
+    post_render::{self, Planned, Strictness},
+};
+
+/// A finding and the place that the path in it is counted from.
+struct Found {
+    place: String,
+    finding: Finding,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Toml,
+    Manifests,
+    Values,
+}
+
+pub(super) fn run(args: Check) -> Result<Exit, Failure> {
+    let Check {
+        files,
+        component,
+        facts,
+        strict,
+        output,
+    } = args;
+    let mut found = Vec::new();
+    for file in &files {
+        let bytes = io::read(file)?;
+        let place = file.display().to_string();
+        match content_of(file, &bytes) {
+            Content::Manifests => found.extend(manifests(&place, &bytes, &facts)?),
+            Content::Toml => {
+                let findings = check_toml(io::text(file, &bytes)?, component, facts.agent_version.as_deref());
+                found.extend(findings.into_iter().map(|finding| Found {
+                    place: place.clone(),
+                    finding,
+                }));
+            }
+            Content::Values => found.extend(values(&place, io::text(file, &bytes)?, component, &facts)?),
+        }
+    }
+    let count = |severity| {
+        found
+            .iter()
+            .filter(|found| found.finding.severity == severity)
+            .count()
+    };
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    io::print_text(&match output {
+        Output::Json => print::pretty(&Value::Array(found.iter().map(as_json).collect())),
+        Output::Text => {
+            let lines: String = found
+                .iter()
+                .map(|Found { place, finding }| format!("{place}: {finding}\n"))
+                .collect();
+            format!("{lines}{}\n", summary(files.len(), errors, warnings))
+        }
+    })?;
+    Ok(if errors > 0 || (strict && warnings > 0) {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
+}
+
+/// A file's content, by its name or else by what stands in it.
+fn content_of(file: &Path, bytes: &[u8]) -> Content {
+    if file.extension().is_some_and(|extension| extension == "toml") {
+        return Content::Toml;
+    }
+    let starts = |prefix: &[u8]| {
+        bytes
+            .split(|&byte| byte == b'\n')
+            .any(|line| line.starts_with(prefix))
+    };
+    if starts(b"apiVersion:") || starts(b"kind:") {
+        Content::Manifests
+    } else if starts(b"[plugins") {
+        Content::Toml
+    } else {
+        Content::Values
+    }
+}
+
+fn manifests(place: &str, stream: &[u8], facts: &FactsArgs) -> Result<Vec<Found>, Failure> {
+    let facts = known(facts);
+    let snapshot = Snapshot::default();
+    let rendered = post_render::run(stream, Strictness::Nothing, &|object| {
+        engine::explain(object, &facts, &snapshot, &Fresh)
+    })
+    .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))?;
+    let of_object = |Planned { origin, report }: Planned| {
+        let place = format!("{place}: {origin}: {}", report.object());
+        report.findings.into_iter().map(move |finding| Found {
+            place: place.clone(),
+            finding,
+        })
+    };
+    Ok(rendered.planned.into_iter().flat_map(of_object).collect())
+}
+
+fn values(
+    place: &str,
+    text: &str,
+    component: Option<Component>,
+    facts: &FactsArgs,
+) -> Result<Vec<Found>, Failure> {
+    let file = read_values(text).map_err(|error| Failure::Refused(format!("{place}: {error}")))?;
+    let components = match component {
+        Some(component) => vec![component],
+        None => components_of(&file),
+    };
+    if components.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{place}: it cannot be told whose values these are; say --component relay-client, relay-server or agent"
+        )));
+    }
+    let mut found = Vec::new();
+    for component in components {
+        let (values, mut findings) = AgentValues::from_value(&agent_values(&file, component, facts));
+        let request = Request {
+            component,
+            values: &values,
+            layers: &[],
+            release: None,
+            namespace: None,
+        };
+        findings.extend(agent_config::configure(&request).findings);
+        findings.extend(repeated(&values, component));
+        let place = format!("{place}: {component}");
+        found.extend(findings.into_iter().map(|finding| Found {
+            place: place.clone(),
+            finding,
+        }));
+    }
+    Ok(found)
+}
+
+/// Values that say what is the default anyway: each of them stays as it is when a later default would be better.
+fn repeated(values: &AgentValues, component: Component) -> Option<Finding> {
+    let repeated = equal_to_default(values, component);
+    let first = repeated.first()?;
+    Some(Finding {
+        code: "repeats-defaults",
+        severity: Severity::Warning,
+        path: first.clone(),
+        message: format!(
+            "{} of the values are equal to their defaults, and no longer follow them",
+            repeated.len()
+        ),
+        mend: "leave them out; `alumet-injector config --minimal-values` prints the values without them"
+            .to_owned(),
+    })
+}
+
+fn as_json(Found { place, finding }: &Found) -> Value {
+    let mut value = print::finding(finding);
+    value["place"] = json!(place);
+    value
+}
+
+fn summary(files: usize, errors: usize, warnings: usize) -> String {
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!(
+        "{} checked: {}, {}",
+        plural(files, "file"),
+        plural(errors, "error"),
+        plural(warnings, "warning")
+    )
+}

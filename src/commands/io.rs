@@ -1,0 +1,99 @@
+//! Standard streams and files, with their names in every error.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    path::Path,
+};
+
+use super::exit::Failure;
+
+/// Set by Helm 4 for a plugin that it runs. Helm 4 shows nobody what such a plugin writes to stderr.
+const HELM_PLUGIN: &str = "HELM_PLUGIN_NAME";
+
+/// Whether Helm 4 runs this process.
+pub(super) fn under_helm_plugin() -> bool {
+    std::env::var_os(HELM_PLUGIN).is_some()
+}
+
+/// Whether nothing is piped in.
+pub(super) fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// All of stdin, unless a person sits there and would wait.
+pub(super) fn read_stdin() -> Result<Vec<u8>, Failure> {
+    if stdin_is_terminal() {
+        return Err(Failure::Usage(
+            "nothing is piped in: stdin is a terminal; try: helm template ... | alumet-injector COMMAND"
+                .to_owned(),
+        ));
+    }
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|source| failure("read", &"stdin", source))?;
+    Ok(bytes)
+}
+
+/// A file, or stdin for `-`.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path == Path::new("-") {
+        return read_stdin();
+    }
+    fs::read(path).map_err(|source| failure("read", &path.display(), source))
+}
+
+/// Writes a file.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes).map_err(|source| failure("write", &path.display(), source))
+}
+
+/// Writes to stdout. A reader that has gone away (`| head -1`) has seen what it wanted.
+pub(super) fn print<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = parts
+        .into_iter()
+        .try_for_each(|part| stdout.write_all(part))
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|source| failure("write", &"stdout", source)),
+    }
+}
+
+/// Writes a text to stdout.
+pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+    print([text.as_bytes()])
+}
+
+/// Says something to the person: on stderr and, where Helm 4 would show it to nobody, on the terminal.
+///
+/// That it cannot be said is no failure of the command.
+pub(super) fn complain(text: &str) {
+    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+    if under_helm_plugin()
+        && let Ok(mut terminal) = fs::OpenOptions::new().write(true).open("/dev/tty")
+    {
+        let _unheard = terminal.write_all(text.as_bytes());
+    }
+}
+
+/// The text of a file that must be UTF-8.
+pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Failure> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (path, at) = (path.display(), error.valid_up_to());
+        Failure::Refused(format!(
+            "{path}: the text is not UTF-8 at byte {at}; save the file as UTF-8"
+        ))
+    })
+}
+
+fn failure(action: &'static str, what: &dyn ToString, source: io::Error) -> Failure {
+    Failure::Io {
+        action,
+        what: what.to_string(),
+        source,
+    }
+}

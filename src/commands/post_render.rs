@@ -1,0 +1,68 @@
+//! `post-render`: a manifest stream from stdin to stdout.
+
+use super::{
+    exit::{Exit, Failure},
+    io, print,
+};
+use crate::{
+    cli::{FactsArgs, PostRender},
+    engine::{
+        self,
+        facts::{Facts, Known},
+        setup::{Fresh, Snapshot},
+    },
+    post_render::{self, Strictness},
+};
+
+/// What Helm 4 takes for a result that is not empty, and for no document.
+const NOTHING: &str = "# nothing was rendered\n";
+
+pub(super) fn run(args: PostRender) -> Result<Exit, Failure> {
+    let PostRender {
+        facts,
+        report,
+        strict,
+    } = args;
+    let stream = io::read_stdin()?;
+    if io::under_helm_plugin() && stream.trim_ascii().is_empty() {
+        io::print_text(NOTHING)?;
+        return Ok(Exit::Done);
+    }
+    let strictness = if strict {
+        Strictness::Warnings
+    } else {
+        Strictness::Errors
+    };
+    let facts = known(&facts);
+    let snapshot = Snapshot::default();
+    let rendered = post_render::run(&stream, strictness, &|object| {
+        engine::plan(object, &facts, &snapshot, &Fresh)
+    });
+    // Where Helm shows nobody what is said here, the report is what remains, above all of a refusal.
+    if let Some(path) = report {
+        let text = match &rendered {
+            Ok(rendered) => print::json(&rendered.planned),
+            Err(refused) => print::refused(refused),
+        };
+        io::write(&path, text.as_bytes())?;
+    }
+    let rendered = rendered.map_err(|refused| Failure::Refused(refused.to_string()))?;
+    io::complain(&print::warnings(&rendered.planned));
+    io::print(rendered.parts.iter().map(AsRef::as_ref))?;
+    Ok(Exit::Done)
+}
+
+/// The facts of a manifest, with what the command line says.
+pub(super) fn known(args: &FactsArgs) -> Facts<'_> {
+    let FactsArgs {
+        namespace,
+        release,
+        agent_version,
+    } = args;
+    Facts {
+        namespace: namespace.as_deref().map_or(Known::Unknown, Known::Known),
+        release: release.as_deref().map_or(Known::Unknown, Known::Known),
+        agent_version: agent_version.as_deref().map_or(Known::Unknown, Known::Known),
+        ..Facts::RENDER
+    }
+}

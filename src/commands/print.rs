@@ -1,0 +1,123 @@
+//! Reports as people read them, and as programs do.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{
+    finding::{Finding, Severity},
+    names::Component,
+    post_render::{Planned, Refused},
+};
+
+/// One line for each warning; objects of one component share their values, so equal lines come once.
+pub(super) fn warnings(planned: &[Planned]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for one in planned {
+        for finding in one
+            .report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Warning)
+        {
+            let line = format!("{}: {}: {finding}\n", one.origin, one.report.object());
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    lines.concat()
+}
+
+/// The reports for people.
+pub(super) fn text(planned: &[Planned]) -> String {
+    let mut text = String::new();
+    for Planned { origin, report } in planned {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let component = report
+            .component
+            .map(|component| format!(" ({component})"))
+            .unwrap_or_default();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{}{component}: {}", report.object(), report.outcome.code());
+        let _ = writeln!(text, "  from {origin}");
+        let width = report
+            .rows
+            .iter()
+            .map(|row| row.what.chars().count())
+            .max()
+            .unwrap_or_default();
+        for row in &report.rows {
+            let _ = writeln!(
+                text,
+                "  {:9} {:width$}  {}",
+                row.fate.as_str(),
+                row.what,
+                row.value
+            );
+            let _ = writeln!(text, "  {:9} {:width$}  <- {}", "", "", row.source);
+        }
+        for finding in &report.findings {
+            let _ = writeln!(text, "  {finding}");
+        }
+    }
+    text
+}
+
+/// The reports for programs: an array with one object for each Kubernetes object.
+pub(super) fn json(planned: &[Planned]) -> String {
+    let objects: Vec<Value> = planned
+        .iter()
+        .map(|Planned { origin, report }| {
+            json!({
+                "document": origin.number,
+                "source": origin.source,
+                "kind": report.kind,
+                "namespace": report.namespace,
+                "name": report.name,
+                "component": report.component.map(Component::as_str),
+                "outcome": report.outcome.code(),
+                "values": report.rows.iter().map(|row| json!({
+                    "what": row.what,
+                    "value": row.value,
+                    "source": row.source.to_string(),
+                    "fate": row.fate.as_str(),
+                })).collect::<Vec<_>>(),
+                "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    pretty(&Value::Array(objects))
+}
+
+/// A refusal for programs, in the form of the reports.
+pub(super) fn refused(refused: &Refused) -> String {
+    let (origin, problem) = match refused {
+        Refused::Errors(planned) => return json(planned),
+        Refused::Unreadable { origin, problem } => (origin, problem.to_string()),
+        Refused::NotAnObject { origin, .. } | Refused::Patch { origin, .. } => (origin, refused.to_string()),
+    };
+    let finding =
+        json!({"code": "unreadable", "severity": "error", "path": "", "message": problem, "mend": ""});
+    pretty(&json!([{
+        "document": origin.number, "source": origin.source, "outcome": "refused", "values": [], "findings": [finding],
+    }]))
+}
+
+/// A finding for programs.
+pub(super) fn finding(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code,
+        "severity": finding.severity.as_str(),
+        "path": finding.path,
+        "message": finding.message,
+        "mend": finding.mend,
+    })
+}
+
+/// JSON as a text that ends its last line.
+pub(super) fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

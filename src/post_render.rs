@@ -1,0 +1,222 @@
+//! The post-renderer: a whole manifest stream in, the same stream with our objects completed out.
+//!
+//! Nothing comes out unless all of it can. What does not carry the mark is handed back as a slice of the input.
+
+use std::borrow::Cow;
+
+use json_patch::PatchErrorKind;
+
+use crate::{
+    engine::{Plan, object::ObjectView, report::Report},
+    finding::{Finding, Severity},
+    manifest::{
+        document::Document,
+        emit,
+        error::LoadError,
+        list::{self, Item},
+        load::{self, Loaded},
+        stream::{self, Piece},
+    },
+};
+
+/// Where in the stream a document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Number of the document, from 1, empty documents not counted.
+    pub number: usize,
+    /// The template that it came from, where Helm says so.
+    pub source: Option<String>,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "document {} ({source})", self.number),
+            None => write!(f, "document {}", self.number),
+        }
+    }
+}
+
+/// The report on one object, and where the object stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Its document.
+    pub origin: Origin,
+    /// What was decided about it.
+    pub report: Report,
+}
+
+/// A stream that went through.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    /// The parts of the result, in order: slices of the input, and documents that were written anew.
+    pub parts: Vec<Cow<'a, [u8]>>,
+    /// A report for each object of each marked document.
+    pub planned: Vec<Planned>,
+}
+
+/// Why a stream does not go through.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A marked document cannot be read.
+    #[error("{origin}: {problem}")]
+    Unreadable {
+        /// The document.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: LoadError,
+    },
+    /// A marked object is no object.
+    #[error("{origin}: the document is not an object of the Kubernetes API: {problem}")]
+    NotAnObject {
+        /// The document.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Objects have errors.
+    #[error("{}", sentences(.0))]
+    Errors(Vec<Planned>),
+    /// A patch does not apply to the object that it was made for. The property tests hold that this cannot happen.
+    #[error("{origin}: the patch for {object} does not apply")]
+    Patch {
+        /// The document.
+        origin: Origin,
+        /// The object.
+        object: String,
+        /// Why it does not apply.
+        source: Box<PatchErrorKind>,
+    },
+}
+
+/// Which findings stop a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// None does.
+    Nothing,
+    /// Errors do.
+    Errors,
+    /// Warnings do too.
+    Warnings,
+}
+
+/// Plans every marked object of the stream with `planner` and applies the plans.
+///
+/// # Errors
+/// When a marked document cannot be read, or an object has findings that stop the stream.
+pub fn run<'a>(
+    stream: &'a [u8],
+    strictness: Strictness,
+    planner: &dyn Fn(&ObjectView<'_>) -> Plan,
+) -> Result<Rendered<'a>, Refused> {
+    let mut rendered = Rendered {
+        parts: Vec::new(),
+        planned: Vec::new(),
+    };
+    // Counted on the way: `Document::number` would look at everything before the document each time.
+    let mut number = 0;
+    for piece in stream::pieces(stream) {
+        let part = match piece {
+            Piece::Foreign(bytes) => {
+                number += stream::count(bytes);
+                Cow::Borrowed(bytes)
+            }
+            Piece::Marked(document) => {
+                number += 1;
+                let source = document.source().map(str::to_owned);
+                one(
+                    &document,
+                    &Origin { number, source },
+                    planner,
+                    &mut rendered.planned,
+                )?
+            }
+        };
+        rendered.parts.push(part);
+    }
+    let stops = |finding: &Finding| stops(finding, strictness);
+    if rendered
+        .planned
+        .iter()
+        .any(|planned| planned.report.findings.iter().any(stops))
+    {
+        for planned in &mut rendered.planned {
+            planned.report.findings.retain(stops);
+        }
+        rendered
+            .planned
+            .retain(|planned| !planned.report.findings.is_empty());
+        return Err(Refused::Errors(rendered.planned));
+    }
+    Ok(rendered)
+}
+
+/// The marked document as it leaves: its own bytes, or written anew where an object in it was changed.
+fn one<'a>(
+    document: &Document<'a>,
+    origin: &Origin,
+    planner: &dyn Fn(&ObjectView<'_>) -> Plan,
+    reports: &mut Vec<Planned>,
+) -> Result<Cow<'a, [u8]>, Refused> {
+    let Loaded { mut value, findings } = load::read(document).map_err(|problem| Refused::Unreadable {
+        origin: origin.clone(),
+        problem,
+    })?;
+    let mut patches = Vec::new();
+    for Item { pointer, object } in list::objects(&value) {
+        let view = ObjectView::read(object).map_err(|error| Refused::NotAnObject {
+            origin: origin.clone(),
+            problem: error.to_string(),
+        })?;
+        let Plan { patch, report } = planner(&view);
+        if !patch.0.is_empty() {
+            patches.push((pointer, patch, report.object()));
+        }
+        reports.push(Planned {
+            origin: origin.clone(),
+            report,
+        });
+    }
+    // What is to be said of the document is said with its last object, if that is ours at all.
+    if let Some(last) = reports.last_mut().filter(|last| last.report.component.is_some()) {
+        last.report.findings.extend(findings);
+    }
+    if patches.is_empty() {
+        return Ok(Cow::Borrowed(document.bytes()));
+    }
+    for (pointer, patch, object) in patches {
+        // `list::objects` gave the pointer, and a patch changes nothing but its own object.
+        if let Some(target) = value.pointer_mut(&pointer) {
+            json_patch::patch(target, &patch).map_err(|error| Refused::Patch {
+                origin: origin.clone(),
+                object,
+                source: Box::new(error.kind),
+            })?;
+        }
+    }
+    Ok(Cow::Owned(emit::rewrite(document, &value)))
+}
+
+fn stops(finding: &Finding, strictness: Strictness) -> bool {
+    match strictness {
+        Strictness::Nothing => false,
+        Strictness::Errors => finding.severity == Severity::Error,
+        Strictness::Warnings => true,
+    }
+}
+
+/// One line for each finding, with the document and the object that it belongs to. The objects of one component share
+/// their values, and with them what is wrong: that is said once, with the first of them.
+fn sentences(planned: &[Planned]) -> String {
+    let mut said: Vec<&Finding> = Vec::new();
+    let mut lines = Vec::new();
+    for Planned { origin, report } in planned {
+        for finding in &report.findings {
+            if !said.contains(&finding) {
+                said.push(finding);
+                lines.push(format!("{origin}: {}: {finding}", report.object()));
+            }
+        }
+    }
+    lines.join("\n")
+}

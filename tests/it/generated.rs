@@ -1,0 +1,75 @@
+//! Files in the tree that are made of the code. `make generate` writes them anew.
+
+use std::fs;
+
+use alumet_injector::{
+    agent_config::{PluginsSchema, needs, plugins_schema, reference},
+    names::{self, Component},
+};
+use serde_json::Value;
+
+use crate::files::{golden, root};
+
+/// The charts that have plugins, and whose these are.
+const CHARTS: [(&str, Component); 2] = [
+    ("alumet-relay-client", Component::RelayClient),
+    ("alumet-relay-server", Component::RelayServer),
+];
+
+#[test]
+fn the_reference_of_all_plugins_is_up_to_date() {
+    golden(&root("docs/plugins.md"), &reference());
+}
+
+#[test]
+fn the_charts_know_what_each_plugin_needs() {
+    for (chart, _) in CHARTS {
+        golden(
+            &root(&format!("chart/charts/{chart}/files/needs.json")),
+            &pretty(&needs()),
+        );
+    }
+}
+
+#[test]
+fn the_charts_schemas_know_every_plugin_and_key() {
+    for (chart, component) in CHARTS {
+        let file = root(&format!("chart/charts/{chart}/values.schema.json"));
+        let mut schema: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let PluginsSchema { plugins, definitions } = plugins_schema(component);
+        schema["properties"]["plugins"] = plugins;
+        for (name, definition) in definitions {
+            schema["definitions"][name] = definition;
+        }
+        golden(&file, &pretty(&schema));
+    }
+}
+
+#[test]
+fn the_readme_lists_every_mark() {
+    let readme = fs::read_to_string(root("README.md")).unwrap();
+    let (before, rest) = readme
+        .split_once("<!-- marks -->\n")
+        .expect("the README has the place");
+    let (_, after) = rest
+        .split_once("<!-- end of marks -->\n")
+        .expect("the place ends");
+    let rows: String = names::MARKS
+        .iter()
+        .map(|mark| {
+            format!(
+                "| {} `{}` | {} | {} |\n",
+                mark.kind, mark.name, mark.on, mark.meaning
+            )
+        })
+        .collect();
+    let table = format!("| mark | on | meaning |\n|---|---|---|\n{rows}");
+    golden(
+        &root("README.md"),
+        &format!("{before}<!-- marks -->\n{table}<!-- end of marks -->\n{after}"),
+    );
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,68 @@
+//! The integration tests, one module a subject. They need nothing but Rust: what needs Helm is in `tests/helm`.
+
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "tests panic on purpose, print what they counted, and hold long tables"
+)]
+
+/// The agent's configuration from values: against texts written by hand.
+mod agent_config;
+/// Agent configurations are checked as the agent reads them.
+mod agent_config_check;
+/// What holds for all values.
+mod agent_config_properties;
+/// Values are read as what their keys are.
+mod agent_config_reading;
+/// The schema and the needs that the charts take from the catalogue.
+mod agent_config_schema;
+/// References to Secrets and variables, and literals that are refused.
+mod agent_config_secrets;
+/// The catalogue against the agent's own default file.
+mod catalog;
+/// The binary as a user types it.
+mod cli;
+/// The documents: examples are run, links followed, lists compared with the code.
+mod docs;
+/// Every plan applies, and taking out gives back what was put in.
+mod engine_properties;
+/// What policies give stands between defaults and values.
+mod engine_snapshot;
+/// Each known fault of the old charts: comes out right, or is told.
+mod faults;
+/// The later rows of that table.
+mod faults_later_rows;
+/// The first rows of that table.
+mod faults_rows;
+/// Files that tests read, compare and rewrite.
+#[path = "../files.rs"]
+mod files;
+/// Files that are generated from the code are what the code gives now.
+mod generated;
+/// The cases of `tests/golden`: object, patch and report.
+mod golden;
+/// Every golden case can be taken out again, and together they show every code.
+mod golden_codes;
+/// The layers of `ARCHITECTURE.md`, read off the sources.
+mod layering;
+/// What is written is read back as the same.
+mod manifest_emit;
+/// Lists of objects in one document.
+mod manifest_list;
+/// YAML is read as Kubernetes reads it.
+mod manifest_load;
+/// Documents that cannot be read are refused in one sentence.
+mod manifest_refusals;
+/// Each scalar of a table that Go read.
+mod manifest_scalars;
+/// Streams are cut without a byte lost.
+mod manifest_stream;
+/// Markdown, as far as the tests of the documents read it.
+#[path = "../markdown.rs"]
+mod markdown;
+/// Whole streams of any shape: foreign documents stay, ours go in and come out again.
+mod post_render_properties;
+/// Objects as the API server compares them.
+mod stored;
