@@ -1,0 +1,27 @@
+//! The tests that run real Helm 3 and Helm 4. `make test` gets both and runs these; a bare `cargo test` leaves them out.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests panic on purpose")]
+
+mod chart;
+mod docs;
+#[path = "../files.rs"]
+mod files;
+mod installation;
+#[path = "../markdown.rs"]
+mod markdown;
+mod notes;
+mod plugin;
+mod post_render;
+mod privileges;
+mod release;
+mod renders;
+mod round_trip;
+mod secrets;
+mod seed;
+mod seed_values;
+#[path = "../it/stored.rs"]
+mod stored;
+mod streams;
+mod support;
+mod tools;
+mod versions;
