@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 
 use json_patch::PatchErrorKind;
+use serde_json::Value;
 
 use crate::{
+    agent_config::codes::CODES,
     engine::{Plan, object::ObjectView, report::Report},
     finding::{Finding, Severity},
     manifest::{
@@ -17,6 +19,7 @@ use crate::{
         load::{self, Loaded},
         stream::{self, Piece},
     },
+    names::Component,
 };
 
 /// Where in the stream a document stands.
@@ -67,15 +70,15 @@ pub enum Refused {
         problem: LoadError,
     },
     /// A marked object is no object.
-    #[error("{origin}: the document is not an object of the Kubernetes API: {problem}")]
+    #[error("{origin}: an item of the list is {found}, and no object; take it out or write an object")]
     NotAnObject {
         /// The document.
         origin: Origin,
-        /// What is wrong with it.
-        problem: String,
+        /// What stands there.
+        found: &'static str,
     },
     /// Objects have errors.
-    #[error("{}", sentences(.0))]
+    #[error("{}", sentences(.0, &[Severity::Error, Severity::Warning]).join("\n"))]
     Errors(Vec<Planned>),
     /// A patch does not apply to the object that it was made for. The property tests hold that this cannot happen.
     #[error("{origin}: the patch for {object} does not apply")]
@@ -158,15 +161,20 @@ fn one<'a>(
     planner: &dyn Fn(&ObjectView<'_>) -> Plan,
     reports: &mut Vec<Planned>,
 ) -> Result<Cow<'a, [u8]>, Refused> {
+    if document.head().len() == document.body().len() {
+        // A template that renders nothing leaves its comments, whatever they speak of.
+        return Ok(Cow::Borrowed(document.bytes()));
+    }
+    let first = reports.len();
     let Loaded { mut value, findings } = load::read(document).map_err(|problem| Refused::Unreadable {
         origin: origin.clone(),
         problem,
     })?;
     let mut patches = Vec::new();
     for Item { pointer, object } in list::objects(&value) {
-        let view = ObjectView::read(object).map_err(|error| Refused::NotAnObject {
+        let view = ObjectView::read(object).map_err(|_| Refused::NotAnObject {
             origin: origin.clone(),
-            problem: error.to_string(),
+            found: kind_of(object),
         })?;
         let Plan { patch, report } = planner(&view);
         if !patch.0.is_empty() {
@@ -177,9 +185,12 @@ fn one<'a>(
             report,
         });
     }
-    // What is to be said of the document is said with its last object, if that is ours at all.
-    if let Some(last) = reports.last_mut().filter(|last| last.report.component.is_some()) {
-        last.report.findings.extend(findings);
+    // What is to be said of the document is said with the first object of it that is ours.
+    if let Some(ours) = reports[first..]
+        .iter_mut()
+        .find(|one| one.report.component.is_some())
+    {
+        ours.report.findings.extend(findings);
     }
     if patches.is_empty() {
         return Ok(Cow::Borrowed(document.bytes()));
@@ -197,6 +208,17 @@ fn one<'a>(
     Ok(Cow::Owned(emit::rewrite(document, &value)))
 }
 
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map with a key twice",
+    }
+}
+
 fn stops(finding: &Finding, strictness: Strictness) -> bool {
     match strictness {
         Strictness::Nothing => false,
@@ -206,17 +228,24 @@ fn stops(finding: &Finding, strictness: Strictness) -> bool {
 }
 
 /// One line for each finding, with the document and the object that it belongs to. The objects of one component share
-/// their values, and with them what is wrong: that is said once, with the first of them.
-fn sentences(planned: &[Planned]) -> String {
-    let mut said: Vec<&Finding> = Vec::new();
+/// their values, and with them what is wrong there: that is said once, with the first of them.
+pub fn sentences<'a>(planned: impl IntoIterator<Item = &'a Planned>, severities: &[Severity]) -> Vec<String> {
+    let mut of_values: Vec<(Option<Component>, &Finding)> = Vec::new();
     let mut lines = Vec::new();
     for Planned { origin, report } in planned {
-        for finding in &report.findings {
-            if !said.contains(&finding) {
-                said.push(finding);
-                lines.push(format!("{origin}: {}: {finding}", report.object()));
+        for finding in report
+            .findings
+            .iter()
+            .filter(|finding| severities.contains(&finding.severity))
+        {
+            let said = (report.component, finding);
+            let is_of_values = CODES.iter().any(|(code, _)| *code == finding.code);
+            if is_of_values && of_values.contains(&said) {
+                continue;
             }
+            of_values.push(said);
+            lines.push(format!("{origin}: {}: {finding}", report.object()));
         }
     }
-    lines.join("\n")
+    lines
 }

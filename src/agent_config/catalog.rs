@@ -207,6 +207,13 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether what stands here may hold a secret: a secret itself, a table with one in it, an address with a password.
+    pub fn may_hold_secret(&self) -> bool {
+        self.row.secret.is_some()
+            || self.row.kinds.contains(&Kind::Url)
+            || self.children.iter().any(Self::may_hold_secret)
+    }
+
     /// The key below this one that the agent calls so.
     pub fn child(&self, name: &str) -> Option<&Self> {
         self.children

@@ -3,12 +3,13 @@
 mod metrics;
 mod path;
 mod rules;
+mod secrets;
 
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use self::path::Path;
 use super::{
-    catalog::{Catalogue, Constraint, Kind, Node, Plugin, Row, catalogue},
+    catalog::{Catalogue, Constraint, Kind, Node, Plugin, catalogue},
     codes::{self, Findings, did_you_mean},
     coerce,
     variables::{self, is_opaque},
@@ -154,6 +155,8 @@ impl<'a> Checker<'a> {
                 self.table(&plugin.root, table, &path, plugin);
                 self.constraints(plugin, table, &path);
                 self.enabled.push(Enabled { plugin, table });
+            } else {
+                self.secrets(&plugin.root, table, &path);
             }
         }
         if self.profile.version < FILE_ORDER {
@@ -273,16 +276,9 @@ impl<'a> Checker<'a> {
             return self.wrong_type(path, &words(&node.row.kinds), item, true);
         };
         if !is_opaque(value) && !node.row.kinds.iter().any(|kind| is_of(kind, value)) {
-            self.wrong_type(path, &words(&node.row.kinds), item, node.row.secret.is_some());
+            self.wrong_type(path, &words(&node.row.kinds), item, node.may_hold_secret());
         }
-        if holds_secret(&node.row, value) {
-            self.findings.warning(
-                codes::LITERAL_SECRET,
-                &path.to_string(),
-                "a secret stands here as plain text (not shown)".to_owned(),
-                "write `${NAME}`, and give the pod a variable of this name from a Secret",
-            );
-        }
+        self.secret(&node.row, value, path);
         if node.row.not_empty && value.as_array().is_some_and(toml_edit::Array::is_empty) {
             let message = "the list must not be empty".to_owned();
             self.findings
@@ -331,17 +327,6 @@ impl<'a> Checker<'a> {
 
 /// Since this version the order of the file counts; before, the alphabet.
 const FILE_ORDER: Version = Version(0, 9, 3);
-
-/// Whether a text is a secret, or has one in it: a password in an address.
-fn holds_secret(row: &Row, value: &Value) -> bool {
-    let Some(text) = value
-        .as_str()
-        .filter(|text| !text.is_empty() && !is_opaque(value))
-    else {
-        return false;
-    };
-    row.secret.is_some() || (row.kinds.contains(&Kind::Url) && coerce::has_password(text))
-}
 
 /// What stands at a path of keys.
 pub(super) fn lookup<'a>(table: &'a dyn TableLike, path: &str) -> Option<&'a Item> {

@@ -122,7 +122,11 @@ fn finish(
 fn of_ours(mut finding: Finding, values: &AgentValues) -> Finding {
     match finding.code {
         // No secret passes through us, whoever would take it.
-        codes::LITERAL_SECRET => finding.severity = Severity::Error,
+        codes::LITERAL_SECRET => {
+            finding.severity = Severity::Error;
+            "write `{fromSecret: {name: ..., key: ...}}` or `{fromEnv: NAME}` in its place"
+                .clone_into(&mut finding.mend);
+        }
         // An agent that is built with more plugins needs `extraConfig` for them: there the name may be right.
         codes::UNKNOWN_PLUGIN if values.extra_config.is_some() => finding.severity = Severity::Warning,
         _ => {}

@@ -216,7 +216,12 @@ impl LayerReader<'_> {
             _ => match coerce(&node.row.kinds, value) {
                 Ok(value) => value,
                 Err(expected) => {
-                    let message = format!("expected {expected}, found {}", found(value));
+                    let found = if node.may_hold_secret() {
+                        "something else".to_owned()
+                    } else {
+                        found(value)
+                    };
+                    let message = format!("expected {expected}, found {found}");
                     self.findings.error(codes::WRONG_TYPE, path, message, "");
                     return None;
                 }

@@ -153,7 +153,7 @@ impl Reader {
                 .filter(|name| !name.is_empty()),
             server: self.server(map),
             influxdb: self.influxdb(map),
-            image_registry: image.and_then(|image| self.text(image, "image", "registry")),
+            image_registry: image.and_then(|image| self.registry(image)),
             image_pull_secrets: self.names(map, "imagePullSecrets"),
             tolerations: self.objects(map, "tolerations"),
             plugins: present(map, "plugins")
@@ -226,6 +226,21 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Host and path of a registry; empty is not set.
+    fn registry(&mut self, image: &Map<String, Value>) -> Option<String> {
+        let text = self.text(image, "image", "registry")?;
+        let registry = text.trim_end_matches('/');
+        if registry.contains("://") || registry.contains(|char: char| char.is_whitespace() || char == '@') {
+            self.wrong(
+                "image.registry",
+                "a registry such as `registry.example.org/alumet`",
+                &Value::Null,
+            );
+            return None;
+        }
+        (!registry.is_empty()).then(|| registry.to_owned())
     }
 
     fn port(&mut self, map: &Map<String, Value>, parent: &str) -> Option<u16> {

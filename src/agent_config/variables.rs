@@ -80,6 +80,12 @@ pub(super) fn is_opaque(value: &Value) -> bool {
     }
 }
 
+/// Whether a text is one variable and nothing besides.
+pub(super) fn is_one_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    text == STAND_IN || name.is_some_and(|name| !name.contains(['$', '{', '}']))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,26 +7,15 @@ use serde_json::{Value, json};
 use crate::{
     finding::{Finding, Severity},
     names::Component,
-    post_render::{Planned, Refused},
+    post_render::{Planned, Refused, sentences},
 };
 
-/// One line for each warning; objects of one component share their values, so equal lines come once.
+/// One line for each warning.
 pub(super) fn warnings(planned: &[Planned]) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for one in planned {
-        for finding in one
-            .report
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Warning)
-        {
-            let line = format!("{}: {}: {finding}\n", one.origin, one.report.object());
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-    }
-    lines.concat()
+    sentences(planned, &[Severity::Warning])
+        .into_iter()
+        .map(|line| line + "\n")
+        .collect()
 }
 
 /// The reports for people.

@@ -66,6 +66,8 @@ impl Draft {
     }
 
     pub(super) fn warn(&mut self, note: Note, path: String, message: String, mend: &str) {
+        // Whoever follows the mend gets what is missing now.
+        self.record.incomplete |= matches!(note, Note::UserWins | Note::WrongType | Note::NoAgentContainer);
         self.findings
             .push(note.finding(Severity::Warning, path, message, mend.to_owned()));
     }

@@ -27,6 +27,9 @@ pub struct ObjectView<'a> {
     /// `data` of a `ConfigMap`.
     #[serde(borrow)]
     pub data: Field<Texts<'a>>,
+    /// `binaryData` of a `ConfigMap`.
+    #[serde(borrow)]
+    pub binary_data: Field<Texts<'a>>,
     /// `immutable` of a `ConfigMap`.
     pub immutable: Field<bool>,
     /// `spec`.

@@ -10,7 +10,7 @@ use super::{
         Draft,
         annotations::{self, Change},
         config::{self, Holder},
-        container::agent_of,
+        container::{agent_of, container_asked_for},
         env, image, pull_secrets, tolerations,
     },
     object::{ObjectView, meta_or_empty},
@@ -91,13 +91,21 @@ fn decide(
     if let Recorded::Newer(_) = recorded {
         return left_alone(object, Some(component), Reason::RecordNewer, Vec::new());
     }
+    if layout == Layout::Pod
+        && facts.operation == Operation::Create
+        && let Some(old) = recorded.known()
+    {
+        let setup = setups.setup(snapshot, setup_key(object, component, values, facts));
+        return plan_inherited(object, component, old, &setup);
+    }
     if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
         return users_config_map(object, &target, facts);
     }
-    let values_hash = hash_of_text(values.unwrap_or_default());
+    let values_hash = hash_of_text(&format!("{component}\n{}", values.unwrap_or_default()));
     if trust == Trust::Record
         && !refresh
         && let Some(old) = recorded.known()
+        && !old.incomplete
         && old.values == hex16(values_hash)
         && is_all_there(object, layout, old)
     {
@@ -125,6 +133,23 @@ fn decide(
         }
     }
     finish(object, Some(component), draft)
+}
+
+/// A pod that a controller makes from a template: the record that it inherits is right, and so is what it records. Its
+/// image alone may still stand under the default registry, for a template's is left as whoever applied it has it.
+fn plan_inherited(object: &ObjectView<'_>, component: Component, old: &Record, setup: &Setup) -> Plan {
+    let mut draft = Draft::new(old.clone());
+    if let Ok(pod) = pod_part(object, Layout::Pod) {
+        let agent = agent_of(&pod, object.meta(), setup.config_map.as_deref());
+        image::bring(&pod, agent, Some(old), setup, &mut draft);
+        let record = (names::STATUS_ANNOTATION, Change::Set(draft.record.to_text()));
+        annotations::bring(&pod.place, pod.metadata, &[record], &mut draft);
+    }
+    let plan = finish(object, Some(component), draft);
+    if plan.patch.0.is_empty() {
+        return left_alone(object, Some(component), Reason::UpToDate, Vec::new());
+    }
+    plan
 }
 
 /// A `ConfigMap` with a configuration of the user's own: checked, and left as it is.
@@ -156,6 +181,9 @@ fn plan_config_map(
     refresh: bool,
     draft: &mut Draft,
 ) {
+    if annotations::cannot_be_written(&object.metadata) {
+        return draft.wrong_type("metadata.annotations", "a map of texts");
+    }
     draft.findings.extend(setup.findings.iter().cloned());
     config::bring(object, old, setup, draft);
     let mut changes = vec![(names::STATUS_ANNOTATION, Change::Set(draft.record.to_text()))];
@@ -178,13 +206,25 @@ fn plan_pod(
     if pod.spec.get().is_none() {
         return Err("spec of the pod");
     }
+    if annotations::cannot_be_written(pod.metadata) {
+        // Without a record nothing could be told from the user's text again.
+        return Err("metadata.annotations of the pod");
+    }
     let agent = agent_of(&pod, object.meta(), setup.config_map.as_deref());
     if agent.is_none() && !setup.env.is_empty() {
         draft.warn(
             Note::NoAgentContainer,
             "spec.containers".to_owned(),
-            "it cannot be told which container is the agent's, so none gets environment variables".to_owned(),
-            "name it in the annotation injector.alumet.dev/container",
+            match container_asked_for(&pod, object.meta()) {
+                Some(name) => {
+                    format!("the annotation names container {name}, and the pod has none of this name")
+                }
+                None => {
+                    "it cannot be told which container is the agent's, so none gets environment variables"
+                        .to_owned()
+                }
+            },
+            "name one of the pod's containers in the annotation injector.alumet.dev/container",
         );
     }
     let images = match (operation, layout) {
@@ -223,7 +263,7 @@ pub(super) fn bring_pod(
     tolerations::bring(pod, old, setup, draft);
 }
 
-/// Whether everything recorded is still there, and nothing that belongs there is missing.
+/// Whether everything recorded is still there.
 fn is_all_there(object: &ObjectView<'_>, layout: Layout, record: &Record) -> bool {
     match layout {
         Layout::ConfigMap => config::holder(object, Some(record)) == Holder::Ours,

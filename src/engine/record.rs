@@ -35,6 +35,9 @@ pub struct Record {
     /// Each annotation, with the hash of its text, 8 hex digits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ann: BTreeMap<String, String>,
+    /// Whether something wanted could not be put in, so that the object is planned anew each time until it can.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// Names of the policies that took part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
@@ -52,6 +55,7 @@ impl Record {
             tol: Vec::new(),
             image: BTreeMap::new(),
             ann: BTreeMap::new(),
+            incomplete: false,
             from,
         }
     }

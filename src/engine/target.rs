@@ -2,6 +2,7 @@
 
 use super::{
     facts::Operation,
+    field::Field,
     kind::{Layout, layout_of, pod_part},
     object::{ObjectView, meta_or_empty},
     record::Recorded,
@@ -50,6 +51,25 @@ pub(super) fn target<'v>(object: &'v ObjectView<'_>, operation: Operation) -> Re
     let Some(component) = Component::parse(component) else {
         return Err(Refusal::Failed(unknown(component)));
     };
+    for (metadata, is_label, name) in [
+        (meta, true, names::INJECT_LABEL),
+        (template, true, names::INJECT_LABEL),
+        (meta, false, names::VALUES_ANNOTATION),
+        (template, false, names::VALUES_ANNOTATION),
+    ] {
+        let texts = if is_label {
+            &metadata.labels
+        } else {
+            &metadata.annotations
+        };
+        if texts
+            .get()
+            .and_then(|texts| texts.entry(name))
+            .is_some_and(Field::is_wrong)
+        {
+            return Err(Refusal::Failed(not_a_text(is_label, name)));
+        }
+    }
     let recorded = Recorded::parse(template.annotation(names::STATUS_ANNOTATION));
     let component_of = Some(component);
     if label(names::INJECT_LABEL) == Some("false") {
@@ -91,6 +111,16 @@ pub(super) fn target<'v>(object: &'v ObjectView<'_>, operation: Operation) -> Re
         recorded,
         refresh,
     })
+}
+
+fn not_a_text(is_label: bool, name: &str) -> Finding {
+    let place = if is_label { "labels" } else { "annotations" };
+    Note::WrongType.finding(
+        Severity::Error,
+        format!("metadata.{place}[{name}]"),
+        "it is not a text".to_owned(),
+        "put quotes around it".to_owned(),
+    )
 }
 
 fn unknown(label: &str) -> Finding {

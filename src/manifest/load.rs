@@ -36,24 +36,24 @@ pub struct Loaded {
 /// Reads a document of a stream. Places are counted in the stream.
 pub fn read(document: &Document<'_>) -> Result<Loaded, LoadError> {
     let text = document.text()?;
-    let first_line = document.first_line();
-    load(text, first_line)
+    // Counted only when there is something to say: it looks at all that stands before the document.
+    load(text, &|| document.first_line())
         .and_then(require_map)
-        .map_err(|error| error.below(first_line))
+        .map_err(|error| error.below(document.first_line()))
 }
 
 /// Reads a text that is one document, without a separator line.
 pub fn parse(text: &str) -> Result<Loaded, LoadError> {
-    load(text, 1).and_then(require_map)
+    load(text, &|| 1).and_then(require_map)
 }
 
 /// Reads a text that is one document with any value at its top.
 pub fn parse_any(text: &str) -> Result<Loaded, LoadError> {
-    load(text, 1)
+    load(text, &|| 1)
 }
 
 /// Reads a text. Places in findings are counted in a text in which this one begins at `first_line`.
-fn load(text: &str, first_line: usize) -> Result<Loaded, LoadError> {
+fn load(text: &str, first_line: &dyn Fn() -> usize) -> Result<Loaded, LoadError> {
     // Readers disagree about a byte order mark after the start of a stream.
     if let Some(index) = text.find('\u{feff}') {
         return Err(LoadError::ControlCharacter {

@@ -236,6 +236,8 @@ fn a_literal_secret_is_refused_by_whatever_way_it_comes_and_never_shown() {
         json!({"extraConfig": {"plugins": {"influxdb": {"token": "canary"}}}}),
         json!({"extraConfig": "[plugins.influxdb]\ntoken = 'canary'"}),
         json!({"plugins": {"influxdb": {"host": "http://user:canary@db:8086", "existingSecret": "s"}}}),
+        json!({"extraConfig": {"plugins": {"elasticsearch": {"enable": false, "auth": {"bearer": {"token": "canary"}}}}}}),
+        json!({"extraConfig": {"plugins": {"influxdb": {"token": "${NODE_NAME}canary"}}}}),
         json!({"extraConfig": {"plugins": {"opentelemetry": {"collector_host": "http://u:canary@otel:4317"}}}}),
     ];
     for values in ways {
@@ -248,5 +250,24 @@ fn a_literal_secret_is_refused_by_whatever_way_it_comes_and_never_shown() {
         assert_eq!(configuration.toml, None, "{values}");
         let shown: String = configuration.findings.iter().map(ToString::to_string).collect();
         assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+#[test]
+fn a_value_of_a_wrong_type_near_a_secret_is_not_shown() {
+    let near = [
+        json!({"elasticsearch": {"enable": true, "auth": {"basic": "elastic:canary"}}}),
+        json!({"influxdb": {"host": "ftp://user:canary@host"}}),
+    ];
+    for plugins in near {
+        let configuration = configured(
+            Component::RelayServer,
+            &release(Component::RelayServer, &json!({"plugins": plugins})),
+        );
+        let shown: String = configuration.findings.iter().map(ToString::to_string).collect();
+        assert!(
+            shown.contains("wrong-type") && !shown.contains("canary"),
+            "{shown}"
+        );
     }
 }

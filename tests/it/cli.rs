@@ -357,3 +357,28 @@ fn a_refused_stream_has_a_report_that_says_why() {
         "{unreadable}"
     );
 }
+
+#[test]
+fn comments_that_name_the_mark_are_copied_and_a_list_of_texts_is_refused_without_showing_them() {
+    let comments = format!("---\n# see {MARK}\n---\nkind: A\n");
+    let copied = post_render(&comments);
+    assert_eq!((copied.code, copied.stdout()), (0, comments.as_str()));
+    let list = post_render(format!("kind: List # {MARK}\nitems: [hunter2]\n"));
+    assert_eq!(list.code, 1);
+    assert!(
+        list.stderr.contains("an item of the list is a text"),
+        "{}",
+        list.stderr
+    );
+    assert!(!list.stderr.contains("hunter2"), "{}", list.stderr);
+}
+
+#[test]
+fn each_object_is_told_but_what_the_values_of_one_component_say_is_told_once() {
+    let one = stream_with_values("{bad");
+    let both = format!("{one}{}", one.replace("relay-client", "relay-server"));
+    let run = post_render(both);
+    assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    let run = post_render(format!("{one}{}", one.replace("name: c\n", "name: d\n")));
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+}

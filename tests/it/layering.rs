@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("manifest", &["names", "finding"]),
     (
         "post_render",
-        &["names", "source", "finding", "engine", "manifest"],
+        &["names", "source", "finding", "agent_config", "engine", "manifest"],
     ),
     ("cli", &["names"]),
     (
@@ -105,6 +105,10 @@ fn the_core_knows_nothing_of_the_world() {
             .filter(|line| !line.trim_start().starts_with("//"))
             .collect::<Vec<_>>()
             .join("\n");
+        let groups: String = names_in_groups(&code, "std::")
+            .map(|name| format!("std::{name}\n"))
+            .collect();
+        let code = code + "\n" + &groups;
         for name in WORLD {
             assert!(
                 !code.contains(name),
@@ -189,27 +193,38 @@ fn imports(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         let after = &code[at + "crate::".len()..];
-        if let Some(group) = after.strip_prefix('{') {
-            let mut depth = 0_usize;
-            let mut item = String::new();
-            for character in group.chars() {
-                match character {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => found.extend(first_name(&std::mem::take(&mut item))),
-                    _ => {}
-                }
-                if depth == 0 && character != ',' {
-                    item.push(character);
-                }
-            }
-            found.extend(first_name(&item));
-        } else {
+        if !after.starts_with('{') {
             found.extend(first_name(after));
         }
     }
+    found.extend(names_in_groups(code, "crate::"));
     found
+}
+
+/// The first names within `root{...}`, whatever is nested in them.
+fn names_in_groups<'t>(code: &'t str, root: &'t str) -> impl Iterator<Item = String> + 't {
+    code.match_indices(root).flat_map(move |(at, _)| {
+        let Some(group) = code[at + root.len()..].strip_prefix('{') else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        let mut depth = 0_usize;
+        let mut item = String::new();
+        for character in group.chars() {
+            match character {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => names.extend(first_name(&std::mem::take(&mut item))),
+                _ => {}
+            }
+            if depth == 0 && character != ',' {
+                item.push(character);
+            }
+        }
+        names.extend(first_name(&item));
+        names
+    })
 }
 
 fn first_name(text: &str) -> Option<String> {
@@ -240,6 +255,8 @@ fn the_reader_of_imports_reads_them() {
     let text = "use crate::{a::{b, c}, d,\n  e::f};\nfn x() { crate::g::h() }\n#[cfg(test)]\nmod tests { use crate::i; }";
     let names: Vec<String> = imports(text).into_iter().collect();
     assert_eq!(names, ["a", "d", "e", "g"]);
+    let std: Vec<String> = names_in_groups("use std::{env, fs::{self, File}, fmt};", "std::").collect();
+    assert_eq!(std, ["env", "fs", "fmt"]);
     assert_eq!(
         modules("pub mod a;\nmod b;\npub(super) mod c;\nmod d {\n"),
         ["a", "b", "c"]

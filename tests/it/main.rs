@@ -26,6 +26,8 @@ mod catalog;
 mod cli;
 /// The documents: examples are run, links followed, lists compared with the code.
 mod docs;
+/// One object through the doors, and after a warning was heeded.
+mod engine_doors;
 /// Every plan applies, and taking out gives back what was put in.
 mod engine_properties;
 /// What policies give stands between defaults and values.

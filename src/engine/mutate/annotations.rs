@@ -41,7 +41,8 @@ pub(in crate::engine) fn changes(
         let is_there = meta
             .annotations
             .get()
-            .is_some_and(|annotations| annotations.entry(name).is_some());
+            .and_then(|annotations| annotations.entry(name))
+            .is_some_and(|entry| *entry != Field::Absent);
         match setup.annotations.iter().find(|want| want.name == name) {
             Some(want) if is_there && !is_ours => draft.row(what(), &want.text, &want.source, Fate::UserWins),
             Some(want) => {
@@ -78,6 +79,11 @@ fn has(meta: &Meta<'_>, name: &str, hash: &str) -> bool {
         .is_some_and(|text| hex8(hash_of_text(text)) == *hash)
 }
 
+/// Whether the annotations have a type that nothing can be written into.
+pub(in crate::engine) fn cannot_be_written(metadata: &Field<Meta<'_>>) -> bool {
+    metadata.is_wrong() || meta_or_empty(metadata).annotations.is_wrong()
+}
+
 /// Writes the operations for changes of the annotations in the metadata at `place`.
 pub(in crate::engine) fn bring(
     place: &Place,
@@ -86,7 +92,7 @@ pub(in crate::engine) fn bring(
     draft: &mut Draft,
 ) {
     let meta = meta_or_empty(metadata);
-    if metadata.is_wrong() || meta.annotations.is_wrong() {
+    if cannot_be_written(metadata) {
         return draft.wrong_type("metadata.annotations", "a map of texts");
     }
     let annotations = meta.annotations.get();

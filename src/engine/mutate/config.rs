@@ -31,6 +31,14 @@ pub(in crate::engine) enum Holder {
 
 /// Whose configuration it is.
 pub(in crate::engine) fn holder(object: &ObjectView<'_>, old: Option<&Record>) -> Holder {
+    // The API server refuses a key that stands in both.
+    if object
+        .binary_data
+        .get()
+        .is_some_and(|data| data.entry(CONFIG_KEY).is_some())
+    {
+        return Holder::User;
+    }
     let Some(entry) = object.data.get().and_then(|data| data.entry(CONFIG_KEY)) else {
         return Holder::Nobody;
     };
@@ -104,7 +112,14 @@ pub(in crate::engine) fn check_users(
     draft: &mut Draft,
 ) {
     let Some(text) = object.data.get().and_then(|data| data.text(CONFIG_KEY)) else {
-        return draft.wrong_type("data.config", "a text");
+        if object
+            .data
+            .get()
+            .is_some_and(|data| data.entry(CONFIG_KEY).is_some())
+        {
+            draft.wrong_type("data.config", "a text");
+        }
+        return;
     };
     if old.is_some_and(|old| old.config.is_some()) {
         draft.warn(
@@ -120,7 +135,9 @@ pub(in crate::engine) fn check_users(
             .into_iter()
             .map(|finding| Finding {
                 severity: Severity::Warning,
-                path: format!("data.{CONFIG_KEY}: {}", finding.path),
+                path: format!("data.{CONFIG_KEY} {}", finding.path)
+                    .trim_end()
+                    .to_owned(),
                 ..finding
             }),
     );

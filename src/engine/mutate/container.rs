@@ -25,10 +25,7 @@ pub(in crate::engine) fn agent_of(
     object: &Meta<'_>,
     config_map: Option<&str>,
 ) -> Option<usize> {
-    let named = meta_or_empty(pod.metadata)
-        .annotation(names::CONTAINER_ANNOTATION)
-        .or_else(|| object.annotation(names::CONTAINER_ANNOTATION));
-    if let Some(name) = named {
+    if let Some(name) = container_asked_for(pod, object) {
         return containers(pod)
             .find(|(_, container)| container.name.text() == Some(name))
             .map(|(index, _)| index);
@@ -41,6 +38,17 @@ pub(in crate::engine) fn agent_of(
     let mut all = containers(pod);
     let (index, _) = all.next()?;
     all.next().is_none().then_some(index)
+}
+
+/// The container that an annotation names, on the object or on its pod template.
+pub(in crate::engine) fn container_asked_for<'v>(
+    pod: &PodPart<'v, '_>,
+    object: &'v Meta<'_>,
+) -> Option<&'v str> {
+    let of_template = || meta_or_empty(pod.metadata).annotation(names::CONTAINER_ANNOTATION);
+    object
+        .annotation(names::CONTAINER_ANNOTATION)
+        .or_else(of_template)
 }
 
 /// Whether a container mounts the configuration: the `ConfigMap` that the values name or, where they name none, any

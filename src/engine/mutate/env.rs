@@ -1,11 +1,14 @@
 //! Environment variables of the agent's container, merged by name.
 
+use serde_json::Value;
+
 use super::{
     Draft,
     container::containers,
     list::{Current, merge},
 };
 use crate::engine::{
+    content::hash_of,
     field::Field,
     kind::PodPart,
     object::{Container, Named},
@@ -83,12 +86,18 @@ fn bring_one(
     for want in merged.ours {
         draft.record.env.insert(recorded_as(&want.key), hex8(want.hash));
     }
-    // A field of the pod is the same field however it is spelled.
-    let is_field = |want: &Wanted<String>| want.entry.pointer("/valueFrom/fieldRef").is_some();
+    // The API server fills in `apiVersion`, so without it a field is the same field.
+    let is_same_field = |want: &Wanted<String>, users: &Named<'_>| {
+        let mut entry = want.entry.clone();
+        let field = entry
+            .pointer_mut("/valueFrom/fieldRef")
+            .and_then(Value::as_object_mut);
+        field.is_some_and(|field| field.remove("apiVersion").is_some()) && hash_of(&entry) == users.hash
+    };
     for (want, _) in merged
         .given_way
         .iter()
-        .filter(|(want, users)| users.hash != want.hash && !is_field(want))
+        .filter(|(want, users)| users.hash != want.hash && !is_same_field(want, users))
     {
         draft.warn(
             Note::UserWins,

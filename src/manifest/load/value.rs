@@ -22,7 +22,7 @@ const NODE_COST: usize = 32;
 const MAX_FINDINGS: usize = 20;
 
 /// Turns a composed document into JSON.
-pub(super) fn convert(tree: &Tree, first_line: usize) -> Result<Loaded, LoadError> {
+pub(super) fn convert(tree: &Tree, first_line: &dyn Fn() -> usize) -> Result<Loaded, LoadError> {
     let mut converter = Converter {
         tree,
         first_line,
@@ -40,7 +40,7 @@ pub(super) fn convert(tree: &Tree, first_line: usize) -> Result<Loaded, LoadErro
 
 struct Converter<'a> {
     tree: &'a Tree,
-    first_line: usize,
+    first_line: &'a dyn Fn() -> usize,
     /// The targets of the aliases that are being written out, outermost first.
     expanding: Vec<Id>,
     expansion: usize,
@@ -207,7 +207,7 @@ impl Converter<'_> {
         if !path.is_empty() {
             path.push('.');
         }
-        let at = key.at.below(self.first_line);
+        let at = key.at.below((self.first_line)());
         self.findings.push(Finding {
             code: "duplicate-key",
             severity: Severity::Warning,
