@@ -95,7 +95,9 @@ fn content_of(file: &Path, bytes: &[u8]) -> Content {
             .split(|&byte| byte == b'\n')
             .any(|line| line.starts_with(prefix))
     };
-    if starts(b"apiVersion:") || starts(b"kind:") {
+    let is_json_object =
+        || serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.get("kind").is_some());
+    if starts(b"apiVersion:") || starts(b"kind:") || is_json_object() {
         Content::Manifests
     } else if starts(b"[plugins") {
         Content::Toml

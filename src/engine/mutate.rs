@@ -47,6 +47,12 @@ impl Draft {
     }
 
     fn row(&mut self, what: String, value: &str, source: &Source, fate: Fate) {
+        // Whose value stands there is who is named.
+        let source = if fate == Fate::UserWins {
+            &Source::Object
+        } else {
+            source
+        };
         self.rows.push(Row {
             what,
             value: value.to_owned(),

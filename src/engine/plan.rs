@@ -88,8 +88,13 @@ fn decide(
         ref recorded,
         refresh,
     } = target;
-    if let Recorded::Newer(_) = recorded {
-        return left_alone(object, Some(component), Reason::RecordNewer, Vec::new());
+    if let Recorded::Newer(version) = recorded {
+        return left_alone(
+            object,
+            Some(component),
+            Reason::RecordNewer,
+            vec![newer(*version)],
+        );
     }
     if layout == Layout::Pod
         && facts.operation == Operation::Create
@@ -159,6 +164,9 @@ fn users_config_map(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<
     let of_values = values.as_ref().and_then(|values| values.agent_version.as_deref());
     let version = of_values.or_else(|| facts.agent_version.known());
     let mut draft = Draft::new(Record::new(0, Vec::new()));
+    if target.recorded == Recorded::Malformed {
+        draft.findings.push(malformed());
+    }
     config::check_users(
         object,
         target.component,
@@ -367,10 +375,21 @@ pub(super) fn report(object: &ObjectView<'_>, component: Option<Component>, outc
     }
 }
 
+pub(super) fn newer(version: u64) -> Finding {
+    Note::RecordNewer.finding(
+        Severity::Warning,
+        format!("annotations[{}]", names::STATUS_ANNOTATION),
+        format!(
+            "the record has version {version}, which a later injector wrote, so the object is left as it is"
+        ),
+        "use that version".to_owned(),
+    )
+}
+
 pub(super) fn malformed() -> Finding {
     Note::RecordMalformed.finding(
         Severity::Warning,
-        format!("metadata.annotations[{}]", names::STATUS_ANNOTATION),
+        format!("annotations[{}]", names::STATUS_ANNOTATION),
         "the record cannot be read and counts as none, so what it recorded counts as the user's".to_owned(),
         "delete the annotation and what was injected".to_owned(),
     )

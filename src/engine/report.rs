@@ -55,6 +55,7 @@ codes! {
     Note {
         UnknownComponent = "unknown-component": "the component label names no component",
         WrongType = "wrong-type": "a field of the object has a type that Kubernetes does not have for it",
+        RecordNewer = "record-newer": "a later version of the injector wrote the record on this object",
         RecordMalformed = "record-malformed": "the record on the object cannot be read and counts as none",
         EditedConfig = "edited-config": "the `ConfigMap` holds a configuration that somebody else wrote",
         UserWins = "user-wins": "the user set on the object what would have been injected",

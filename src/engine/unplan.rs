@@ -9,14 +9,14 @@ use super::{
         config,
     },
     object::{ObjectView, meta_or_empty},
-    plan::{Images, Plan, bring_pod, finish, left_alone, malformed},
+    plan::{Images, Plan, bring_pod, finish, left_alone, malformed, newer},
     record::{Record, Recorded},
     report::Reason,
     setup::Setup,
 };
 use crate::names::{self, Component};
 
-/// Takes everything of ours out of the object again, whatever its labels say by now.
+/// Takes everything of ours out of the object again, opted out or not.
 pub fn unplan(object: &ObjectView<'_>) -> Plan {
     let Some((layout, _)) = layout_of(object, Operation::Render) else {
         return left_alone(object, None, Reason::NotOurs, Vec::new());
@@ -30,7 +30,7 @@ pub fn unplan(object: &ObjectView<'_>) -> Plan {
         .and_then(Component::parse);
     match Recorded::parse(meta_or_empty(pod.metadata).annotation(names::STATUS_ANNOTATION)) {
         Recorded::None => left_alone(object, component, Reason::NoRecord, Vec::new()),
-        Recorded::Newer(_) => left_alone(object, component, Reason::RecordNewer, Vec::new()),
+        Recorded::Newer(version) => left_alone(object, component, Reason::RecordNewer, vec![newer(version)]),
         Recorded::Malformed => left_alone(object, component, Reason::NoRecord, vec![malformed()]),
         Recorded::Known(old) => {
             let mut draft = Draft::new(Record::new(0, Vec::new()));
