@@ -212,3 +212,19 @@ fn nothing_is_injected_where_the_record_cannot_be_written() {
     assert!(plan.patch.0.is_empty());
     assert_eq!(plan.report.findings[0].code, "wrong-type");
 }
+
+#[test]
+fn what_is_no_registry_is_refused() {
+    for registry in [
+        "https://registry.example.org",
+        "user@registry.example.org",
+        "registry example",
+    ] {
+        let mut object = daemon_set(&json!({"name": "a"}));
+        object["metadata"]["annotations"]["injector.alumet.dev/values"] =
+            json!(json!({"agentVersion": "0.9.5", "image": {"registry": registry}}).to_string());
+        let report = plan(&object, &Facts::RENDER).report;
+        assert_eq!(report.outcome.code(), "failed", "{registry}");
+        assert_eq!(report.findings[0].path, "image.registry");
+    }
+}
