@@ -46,16 +46,9 @@ fn both_helms_give_the_same_complete_installation_for_every_values_file() {
             .unwrap()
             .trim_end_matches("-values")
             .to_owned();
-        let [three, four] = helms.each_ref().map(|helm| {
-            let chart = root("chart");
-            let values: &[&Path] = &[&file];
-            let template = Template {
-                values,
-                renderer: Renderer::Injector(&[]),
-                ..Template::of(&chart)
-            };
-            objects(&helm.template(&template).stdout)
-        });
+        let [three, four] = helms
+            .each_ref()
+            .map(|helm| rendered(helm, &file, Renderer::Injector(&[])));
         assert_same(&case, &three, &four);
         assert_complete(&case, &four);
     }
@@ -75,13 +68,7 @@ fn what_is_injected_is_what_the_golden_files_say() {
         let folder = root("tests/installations").join(&case);
         fs::create_dir_all(&folder).unwrap();
         for helm in &helms {
-            let chart = root("chart");
-            let values: &[&Path] = &[&file];
-            let rendered = helm.template(&Template {
-                values,
-                ..Template::of(&chart)
-            });
-            let marked: Vec<Value> = objects(&rendered.stdout)
+            let marked: Vec<Value> = rendered(helm, &file, Renderer::None)
                 .into_values()
                 .filter(|one| component(one).is_some())
                 .collect();
@@ -108,15 +95,8 @@ fn three_installations_have_the_configuration_that_was_written_by_hand() {
     let helm = Helm::new(crate::support::Major::Four);
     for (case, of, fixture) in by_hand {
         let file = root("chart/ci").join(format!("{case}-values.yaml"));
-        let chart = root("chart");
-        let values: &[&Path] = &[&file];
-        let template = Template {
-            values,
-            renderer: Renderer::Injector(&[]),
-            ..Template::of(&chart)
-        };
-        let rendered = objects(&helm.template(&template).stdout);
-        let config = rendered
+        let objects = rendered(&helm, &file, Renderer::Injector(&[]));
+        let config = objects
             .values()
             .find(|one| one["kind"] == "ConfigMap" && component(one) == Some(of))
             .and_then(|one| one["data"]["config"].as_str())
@@ -133,14 +113,7 @@ fn the_command_config_gives_for_a_values_file_what_the_chart_and_the_engine_give
     let helm = Helm::new(crate::support::Major::Four);
     let mut compared = 0;
     for file in values_files() {
-        let chart = root("chart");
-        let values: &[&Path] = &[&file];
-        let template = Template {
-            values,
-            renderer: Renderer::Injector(&[]),
-            ..Template::of(&chart)
-        };
-        for one in objects(&helm.template(&template).stdout)
+        for one in rendered(&helm, &file, Renderer::Injector(&[]))
             .values()
             .filter(|one| one["kind"] == "ConfigMap")
         {
@@ -325,6 +298,17 @@ fn planned(marked: &[Value]) -> (Value, String) {
         reports.extend(report.findings.iter().map(|finding| format!("  {finding}")));
     }
     (Value::Object(patches), reports.join("\n") + "\n")
+}
+
+/// The objects that a Helm makes of the chart with one values file.
+fn rendered(helm: &Helm, file: &Path, renderer: Renderer<'_>) -> Objects {
+    let chart = root("chart");
+    let template = Template {
+        values: &[file],
+        renderer,
+        ..Template::of(&chart)
+    };
+    objects(&helm.template(&template).stdout)
 }
 
 /// The objects of a stream.
