@@ -18,7 +18,7 @@ use super::{
     record::{Record, Recorded, hex16},
     report::{Note, Outcome, Reason, Report, Row},
     setup::{Setup, SetupKey, Setups, Snapshot},
-    target::{Refusal, Target, target},
+    target::{Refusal, Target, malformed, newer, target},
 };
 use crate::{
     agent_config::values::AgentValues,
@@ -160,10 +160,18 @@ fn plan_inherited(object: &ObjectView<'_>, component: Component, old: &Record, s
 /// A `ConfigMap` with a configuration of the user's own: checked, and left as it is.
 fn users_config_map(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>) -> Plan {
     let component = Some(target.component);
-    let values = target.values.map(|text| AgentValues::parse(text).0);
-    let of_values = values.as_ref().and_then(|values| values.agent_version.as_deref());
-    let version = of_values.or_else(|| facts.agent_version.known());
+    let (values, findings) = target.values.map(AgentValues::parse).unwrap_or_default();
+    let version = values
+        .agent_version
+        .as_deref()
+        .or_else(|| facts.agent_version.known());
     let mut draft = Draft::new(Record::new(0, Vec::new()));
+    // The values have no effect here, but on the pods they have.
+    let as_warning = |finding| Finding {
+        severity: Severity::Warning,
+        ..finding
+    };
+    draft.findings.extend(findings.into_iter().map(as_warning));
     if target.recorded == Recorded::Malformed {
         draft.findings.push(malformed());
     }
@@ -373,24 +381,4 @@ pub(super) fn report(object: &ObjectView<'_>, component: Option<Component>, outc
         rows: Vec::<Row>::new(),
         findings: Vec::new(),
     }
-}
-
-pub(super) fn newer(version: u64) -> Finding {
-    Note::RecordNewer.finding(
-        Severity::Warning,
-        format!("annotations[{}]", names::STATUS_ANNOTATION),
-        format!(
-            "the record has version {version}, which a later injector wrote, so the object is left as it is"
-        ),
-        "use that version".to_owned(),
-    )
-}
-
-pub(super) fn malformed() -> Finding {
-    Note::RecordMalformed.finding(
-        Severity::Warning,
-        format!("annotations[{}]", names::STATUS_ANNOTATION),
-        "the record cannot be read and counts as none, so what it recorded counts as the user's".to_owned(),
-        "delete the annotation and what was injected".to_owned(),
-    )
 }

@@ -141,3 +141,23 @@ fn opted_out_left() -> Finding {
         "take it out with `alumet-injector uninject`".to_owned(),
     )
 }
+
+pub(super) fn newer(version: u64) -> Finding {
+    Note::RecordNewer.finding(
+        Severity::Warning,
+        format!("annotations[{}]", names::STATUS_ANNOTATION),
+        format!(
+            "the record has version {version}, which a later injector wrote, so the object is left as it is"
+        ),
+        "use that version".to_owned(),
+    )
+}
+
+pub(super) fn malformed() -> Finding {
+    Note::RecordMalformed.finding(
+        Severity::Warning,
+        format!("annotations[{}]", names::STATUS_ANNOTATION),
+        "the record cannot be read and counts as none, so what it recorded counts as the user's".to_owned(),
+        "delete the annotation and what was injected".to_owned(),
+    )
+}

@@ -9,10 +9,11 @@ use super::{
         config,
     },
     object::{ObjectView, meta_or_empty},
-    plan::{Images, Plan, bring_pod, finish, left_alone, malformed, newer},
+    plan::{Images, Plan, bring_pod, finish, left_alone},
     record::{Record, Recorded},
     report::Reason,
     setup::Setup,
+    target::{malformed, newer},
 };
 use crate::names::{self, Component};
 

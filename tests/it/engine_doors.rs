@@ -228,3 +228,25 @@ fn what_is_no_registry_is_refused() {
         assert_eq!(report.findings[0].path, "image.registry");
     }
 }
+
+#[test]
+fn errors_of_the_values_are_told_beside_a_configuration_of_the_users_own() {
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"config": "[plugins.csv]\n"},
+        "metadata": {
+            "name": "c", "labels": {"injector.alumet.dev/component": "relay-client"},
+            "annotations": {"injector.alumet.dev/values": "{bad"},
+        },
+    });
+    let report = plan(&object, &Facts::RENDER).report;
+    assert_eq!(report.outcome.code(), "users-config");
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.code == "values-syntax"),
+        "{:?}",
+        report.findings
+    );
+    assert!(!report.has_errors());
+}
