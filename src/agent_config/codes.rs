@@ -1,6 +1,6 @@
 //! The closed set of codes that this part gives its findings, each with its sentence, and where findings are gathered.
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, any_error};
 
 macro_rules! codes {
     ($($name:ident = $code:literal: $sentence:literal,)*) => {
@@ -120,7 +120,7 @@ impl Findings {
 
     /// Whether anything stands in the way.
     pub(super) fn any_error(&self) -> bool {
-        self.all.iter().any(|finding| finding.severity == Severity::Error)
+        any_error(&self.all)
     }
 
     /// What was found.

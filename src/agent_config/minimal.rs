@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Configuration, Request, catalog::catalogue, configure::configure, values::AgentValues};
-use crate::{finding::Severity, names::Component};
+use crate::{finding::any_error, names::Component};
 
 /// The agent's own defaults of the keys outside of plugins.
 const MAX_UPDATE_INTERVAL: &str = "2s";
@@ -113,13 +113,8 @@ fn is_same(one: &AgentValues, other: &AgentValues, component: Component, path: &
         switch_on(&mut other.plugins, spelling);
     }
     let (one, other) = (outcome(&one, component), outcome(&other, component));
-    let sound = |it: &Configuration| {
-        it.findings
-            .iter()
-            .all(|finding| finding.severity != Severity::Error)
-    };
-    sound(&one)
-        && sound(&other)
+    !any_error(&one.findings)
+        && !any_error(&other.findings)
         && one.toml == other.toml
         && one.env_without_sources() == other.env_without_sources()
 }

@@ -6,21 +6,16 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure},
+    explain::explained,
     helm_values::{agent_values, components_of, read_values},
-    io,
-    post_render::known,
-    print,
+    io, print,
 };
 use crate::{
     agent_config::{self, Request, check_toml, equal_to_default, values::AgentValues},
     cli::{Check, FactsArgs, Output},
-    engine::{
-        self,
-        setup::{Fresh, Snapshot},
-    },
     finding::{Finding, Severity},
     names::Component,
-    post_render::{self, Planned, Strictness},
+    post_render::Planned,
 };
 
 /// A finding and the place that the path in it is counted from.
@@ -107,12 +102,6 @@ fn content_of(file: &Path, bytes: &[u8]) -> Content {
 }
 
 fn manifests(place: &str, stream: &[u8], facts: &FactsArgs) -> Result<Vec<Found>, Failure> {
-    let facts = known(facts);
-    let snapshot = Snapshot::default();
-    let rendered = post_render::run(stream, Strictness::Nothing, &|object| {
-        engine::explain(object, &facts, &snapshot, &Fresh)
-    })
-    .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))?;
     let of_object = |Planned { origin, report }: Planned| {
         let place = format!("{place}: {origin}: {}", report.object());
         report.findings.into_iter().map(move |finding| Found {
@@ -120,7 +109,10 @@ fn manifests(place: &str, stream: &[u8], facts: &FactsArgs) -> Result<Vec<Found>
             finding,
         })
     };
-    Ok(rendered.planned.into_iter().flat_map(of_object).collect())
+    Ok(explained(&place, stream, facts)?
+        .into_iter()
+        .flat_map(of_object)
+        .collect())
 }
 
 fn values(

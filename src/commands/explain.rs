@@ -1,5 +1,7 @@
 //! `explain`: of each injected value, where it came from.
 
+use std::fmt::Display;
+
 use super::{
     exit::{Exit, Failure},
     io,
@@ -7,36 +9,39 @@ use super::{
     print,
 };
 use crate::{
-    cli::{Explain, Output},
+    cli::{Explain, FactsArgs, Output},
     engine::{
         self,
         setup::{Fresh, Snapshot},
     },
-    finding::Severity,
     post_render::{self, Planned, Strictness},
 };
 
 pub(super) fn run(args: Explain) -> Result<Exit, Failure> {
     let Explain { files, facts, output } = args;
-    let facts = known(&facts);
-    let snapshot = Snapshot::default();
     let mut planned: Vec<Planned> = Vec::new();
     for file in files {
-        let stream = io::read(&file)?;
-        // An object with errors is explained too, so that its errors are seen beside the others' values.
-        let explained = post_render::run(&stream, Strictness::Nothing, &|object| {
-            engine::explain(object, &facts, &snapshot, &Fresh)
-        })
-        .map_err(|refused| Failure::Refused(format!("{}: {refused}", file.display())))?;
-        planned.extend(explained.planned);
+        planned.extend(explained(&file.display(), &io::read(&file)?, &facts)?);
     }
     io::print_text(&match output {
         Output::Text => print::text(&planned),
         Output::Json => print::json(&planned),
     })?;
-    let has_errors = planned
-        .iter()
-        .flat_map(|one| &one.report.findings)
-        .any(|finding| finding.severity == Severity::Error);
+    let has_errors = planned.iter().any(|one| one.report.has_errors());
     Ok(if has_errors { Exit::Refused } else { Exit::Done })
+}
+
+/// Every object of a stream, explained. One with errors is too, so that they are seen beside the others' values.
+pub(super) fn explained(
+    place: &dyn Display,
+    stream: &[u8],
+    facts: &FactsArgs,
+) -> Result<Vec<Planned>, Failure> {
+    let facts = known(facts);
+    let snapshot = Snapshot::default();
+    post_render::run(stream, Strictness::Nothing, &|object| {
+        engine::explain(object, &facts, &snapshot, &Fresh)
+    })
+    .map(|rendered| rendered.planned)
+    .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))
 }

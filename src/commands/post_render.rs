@@ -11,7 +11,7 @@ use crate::{
         facts::{Facts, Known},
         setup::{Fresh, Snapshot},
     },
-    post_render::{self, Strictness},
+    post_render::{self, Refused, Rendered, Strictness},
 };
 
 /// What Helm 4 takes for a result that is not empty, and for no document.
@@ -46,6 +46,11 @@ pub(super) fn run(args: PostRender) -> Result<Exit, Failure> {
         };
         io::write(&path, text.as_bytes())?;
     }
+    hand_out(rendered)
+}
+
+/// Writes a stream that went through to stdout, and what there is to say of it to stderr.
+pub(super) fn hand_out(rendered: Result<Rendered<'_>, Refused>) -> Result<Exit, Failure> {
     let rendered = rendered.map_err(|refused| Failure::Refused(refused.to_string()))?;
     io::complain(&print::warnings(&rendered.planned));
     io::print(rendered.parts.iter().map(AsRef::as_ref))?;

@@ -88,8 +88,13 @@ pub(super) fn refused(refused: &Refused) -> String {
         Refused::Unreadable { origin, problem } => (origin, problem.to_string()),
         Refused::NotAnObject { origin, .. } | Refused::Patch { origin, .. } => (origin, refused.to_string()),
     };
-    let finding =
-        json!({"code": "unreadable", "severity": "error", "path": "", "message": problem, "mend": ""});
+    let finding = finding(&Finding {
+        code: "unreadable",
+        severity: Severity::Error,
+        path: String::new(),
+        message: problem,
+        mend: String::new(),
+    });
     pretty(&json!([{
         "document": origin.number, "source": origin.source, "outcome": "refused", "values": [], "findings": [finding],
     }]))

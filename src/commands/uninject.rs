@@ -2,7 +2,8 @@
 
 use super::{
     exit::{Exit, Failure},
-    io, print,
+    io,
+    post_render::hand_out,
 };
 use crate::{
     engine,
@@ -11,9 +12,5 @@ use crate::{
 
 pub(super) fn run() -> Result<Exit, Failure> {
     let stream = io::read_stdin()?;
-    let rendered = post_render::run(&stream, Strictness::Errors, &engine::unplan)
-        .map_err(|refused| Failure::Refused(refused.to_string()))?;
-    io::complain(&print::warnings(&rendered.planned));
-    io::print(rendered.parts.iter().map(AsRef::as_ref))?;
-    Ok(Exit::Done)
+    hand_out(post_render::run(&stream, Strictness::Errors, &engine::unplan))
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use super::field::{Key, Text};
 
@@ -43,6 +43,15 @@ pub(super) fn hash_of(value: &serde_json::Value) -> u64 {
 /// Hash of a text alone (an annotation, an image, a file).
 pub(super) fn hash_of_text(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
+}
+
+/// Hash of the texts one behind the other, without putting them together.
+pub(super) fn hash_of_texts(texts: &[&str]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for text in texts {
+        hasher.update(text.as_bytes());
+    }
+    hasher.digest()
 }
 
 /// Hash of what a TOML text says; its comments, order of keys and spelling do not count, every value does.

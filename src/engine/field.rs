@@ -50,6 +50,11 @@ impl<T> Field<List<T>> {
     pub fn elements(&self) -> &[Field<T>] {
         self.get().map_or(&[], |list| &list.0)
     }
+
+    /// The elements that can be read.
+    pub fn present(&self) -> impl Iterator<Item = &T> {
+        self.elements().iter().filter_map(Field::get)
+    }
 }
 
 /// A type that one JSON type can be read as. Each method that a type does not have means "of a wrong type".

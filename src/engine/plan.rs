@@ -3,7 +3,7 @@
 use json_patch::Patch;
 
 use super::{
-    content::hash_of_text,
+    content::hash_of_texts,
     facts::{Facts, Operation},
     kind::{Layout, PodPart, pod_part},
     mutate::{
@@ -16,7 +16,7 @@ use super::{
     object::{ObjectView, meta_or_empty},
     patch::Place,
     record::{Record, Recorded, hex16},
-    report::{Note, Outcome, Reason, Report, Row},
+    report::{Note, Outcome, Reason, Report},
     setup::{Setup, SetupKey, Setups, Snapshot},
     target::{Refusal, Target, malformed, newer, target},
 };
@@ -106,7 +106,7 @@ fn decide(
     if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
         return users_config_map(object, &target, facts);
     }
-    let values_hash = hash_of_text(&format!("{component}\n{}", values.unwrap_or_default()));
+    let values_hash = hash_of_texts(&[component.as_str(), "\n", values.unwrap_or_default()]);
     if trust == Trust::Record
         && !refresh
         && let Some(old) = recorded.known()
@@ -340,13 +340,7 @@ pub(super) fn finish(object: &ObjectView<'_>, component: Option<Component>, draf
 
 /// Errors stand in the way.
 fn failed(object: &ObjectView<'_>, component: Option<Component>, findings: Vec<Finding>) -> Plan {
-    Plan {
-        patch: Patch::default(),
-        report: Report {
-            findings,
-            ..report(object, component, Outcome::Failed)
-        },
-    }
+    without_patch(object, component, Outcome::Failed, findings)
 }
 
 pub(super) fn left_alone(
@@ -355,9 +349,18 @@ pub(super) fn left_alone(
     reason: Reason,
     findings: Vec<Finding>,
 ) -> Plan {
+    without_patch(object, component, Outcome::LeftAlone(reason), findings)
+}
+
+fn without_patch(
+    object: &ObjectView<'_>,
+    component: Option<Component>,
+    outcome: Outcome,
+    findings: Vec<Finding>,
+) -> Plan {
     let report = Report {
         findings,
-        ..report(object, component, Outcome::LeftAlone(reason))
+        ..report(object, component, outcome)
     };
     Plan {
         patch: Patch::default(),
@@ -365,7 +368,7 @@ pub(super) fn left_alone(
     }
 }
 
-pub(super) fn report(object: &ObjectView<'_>, component: Option<Component>, outcome: Outcome) -> Report {
+fn report(object: &ObjectView<'_>, component: Option<Component>, outcome: Outcome) -> Report {
     let meta = object.meta();
     Report {
         kind: object.kind.text().unwrap_or_default().to_owned(),
@@ -378,7 +381,7 @@ pub(super) fn report(object: &ObjectView<'_>, component: Option<Component>, outc
             .to_owned(),
         component,
         outcome,
-        rows: Vec::<Row>::new(),
+        rows: Vec::new(),
         findings: Vec::new(),
     }
 }

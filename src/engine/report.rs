@@ -1,7 +1,7 @@
 //! The report on one object: what was decided, why, and where each value came from.
 
 use crate::{
-    finding::{Finding, Severity},
+    finding::{Finding, Severity, any_error},
     names::Component,
     source::Source,
 };
@@ -163,9 +163,7 @@ pub struct Report {
 impl Report {
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        any_error(&self.findings)
     }
 
     /// `Kind namespace/name`, for messages.

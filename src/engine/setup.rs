@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     agent_config::{self, Configuration, EnvFrom, EnvVar, Layer, Request, Setting, values::AgentValues},
-    finding::{Finding, Severity},
+    finding::{Finding, any_error},
     names::{self, Component},
     source::Source,
 };
@@ -132,14 +132,12 @@ pub struct Setup {
 impl Setup {
     /// Whether an error stands in the way of using it.
     pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        any_error(&self.findings)
     }
 
     fn compute(snapshot: &Snapshot, key: SetupKey<'_>) -> Self {
         let (mut values, mut findings) = key.values.map_or_else(Default::default, AgentValues::parse);
-        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        if any_error(&findings) {
             // What follows from values that cannot be read is not worth a sentence of its own.
             return Self {
                 findings,

@@ -51,23 +51,16 @@ pub(super) fn target<'v>(object: &'v ObjectView<'_>, operation: Operation) -> Re
     let Some(component) = Component::parse(component) else {
         return Err(Refusal::Failed(unknown(component)));
     };
-    for (metadata, is_label, name) in [
-        (meta, true, names::INJECT_LABEL),
-        (template, true, names::INJECT_LABEL),
-        (meta, false, names::VALUES_ANNOTATION),
-        (template, false, names::VALUES_ANNOTATION),
-    ] {
-        let texts = if is_label {
-            &metadata.labels
-        } else {
-            &metadata.annotations
-        };
-        if texts
-            .get()
-            .and_then(|texts| texts.entry(name))
-            .is_some_and(Field::is_wrong)
-        {
-            return Err(Refusal::Failed(not_a_text(is_label, name)));
+    let marks = [meta, template].into_iter().flat_map(|metadata| {
+        [
+            ("labels", &metadata.labels, names::INJECT_LABEL),
+            ("annotations", &metadata.annotations, names::VALUES_ANNOTATION),
+        ]
+    });
+    for (place, texts, name) in marks {
+        let entry = texts.get().and_then(|texts| texts.entry(name));
+        if entry.is_some_and(Field::is_wrong) {
+            return Err(Refusal::Failed(not_a_text(place, name)));
         }
     }
     let recorded = Recorded::parse(template.annotation(names::STATUS_ANNOTATION));
@@ -113,8 +106,7 @@ pub(super) fn target<'v>(object: &'v ObjectView<'_>, operation: Operation) -> Re
     })
 }
 
-fn not_a_text(is_label: bool, name: &str) -> Finding {
-    let place = if is_label { "labels" } else { "annotations" };
+fn not_a_text(place: &str, name: &str) -> Finding {
     Note::WrongType.finding(
         Severity::Error,
         format!("metadata.{place}[{name}]"),

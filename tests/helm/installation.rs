@@ -39,13 +39,7 @@ fn both_helms_give_the_same_complete_installation_for_every_values_file() {
     assert!(files.len() >= 12, "the values files are there: {}", files.len());
     let helms = Helm::both();
     for file in files {
-        let case = file
-            .file_stem()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches("-values")
-            .to_owned();
+        let case = case_of(&file);
         let [three, four] = helms
             .each_ref()
             .map(|helm| rendered(helm, &file, Renderer::Injector(&[])));
@@ -58,13 +52,7 @@ fn both_helms_give_the_same_complete_installation_for_every_values_file() {
 fn what_is_injected_is_what_the_golden_files_say() {
     let helms = Helm::both();
     for file in values_files() {
-        let case = file
-            .file_stem()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches("-values")
-            .to_owned();
+        let case = case_of(&file);
         let folder = root("tests/installations").join(&case);
         fs::create_dir_all(&folder).unwrap();
         for helm in &helms {
@@ -338,6 +326,12 @@ fn component(object: &Value) -> Option<Component> {
             .get(names::COMPONENT_LABEL)?
             .as_str()?,
     )
+}
+
+/// `tainted-nodes` for `tainted-nodes-values.yaml`.
+fn case_of(file: &Path) -> String {
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    name.trim_end_matches("-values").to_owned()
 }
 
 /// The values files of `chart/ci`.

@@ -7,6 +7,7 @@ use crate::{
     agent_config,
     engine::{
         content::hash_of_text,
+        field::Field,
         object::{ObjectView, Texts},
         patch::Place,
         record::{Record, hex16},
@@ -42,7 +43,7 @@ pub(in crate::engine) fn holder(object: &ObjectView<'_>, old: Option<&Record>) -
     let Some(entry) = object.data.get().and_then(|data| data.entry(CONFIG_KEY)) else {
         return Holder::Nobody;
     };
-    if *entry == crate::engine::field::Field::Absent {
+    if *entry == Field::Absent {
         return Holder::Nobody;
     }
     let recorded = old.and_then(|old| old.config.as_ref());

@@ -2,7 +2,6 @@
 
 use crate::{
     engine::{
-        field::Field,
         kind::PodPart,
         object::{Container, Meta, Spec, meta_or_empty},
     },
@@ -54,13 +53,11 @@ pub(in crate::engine) fn container_asked_for<'v>(
 /// Whether a container mounts the configuration: the `ConfigMap` that the values name or, where they name none, any
 /// `ConfigMap` at the directory of the configuration.
 fn mounts_config(container: &Container<'_>, spec: &Spec<'_>, config_map: Option<&str>) -> bool {
-    let mounts = container.volume_mounts.elements().iter().filter_map(Field::get);
+    let mounts = container.volume_mounts.present();
     mounts.filter(|mount| mount.name.text().is_some()).any(|mount| {
         let volume = spec
             .volumes
-            .elements()
-            .iter()
-            .filter_map(Field::get)
+            .present()
             .find(|volume| volume.name.text() == mount.name.text());
         let source = volume.and_then(|volume| volume.config_map.get());
         match (source, config_map) {

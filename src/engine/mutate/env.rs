@@ -9,7 +9,6 @@ use super::{
 };
 use crate::engine::{
     content::hash_of,
-    field::Field,
     kind::PodPart,
     object::{Container, Named},
     record::{Record, hex8},
@@ -46,7 +45,7 @@ pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> boo
             let name = key
                 .strip_prefix(name_of(container))
                 .and_then(|rest| rest.strip_prefix('/'));
-            let entries = || container.env.elements().iter().filter_map(Field::get);
+            let entries = || container.env.present();
             name.is_some_and(|name| entries().any(|entry| entry.name == name && hex8(entry.hash) == *hash))
         })
     })
@@ -112,13 +111,7 @@ fn bring_one(
 }
 
 fn warn_of_duplicates(container: &Container<'_>, draft: &mut Draft) {
-    let mut names: Vec<&str> = container
-        .env
-        .elements()
-        .iter()
-        .filter_map(Field::get)
-        .map(|entry| entry.name.as_ref())
-        .collect();
+    let mut names: Vec<&str> = container.env.present().map(|entry| entry.name.as_ref()).collect();
     names.sort_unstable();
     let mut twice: Vec<&str> = names
         .windows(2)

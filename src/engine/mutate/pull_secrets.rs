@@ -4,7 +4,7 @@ use super::{
     Draft,
     list::{Current, merge},
 };
-use crate::engine::{field::Field, kind::PodPart, object::Named, record::Record, setup::Setup};
+use crate::engine::{kind::PodPart, object::Named, record::Record, setup::Setup};
 
 /// Brings `imagePullSecrets` to what they should be.
 pub(in crate::engine) fn bring(
@@ -32,15 +32,7 @@ pub(in crate::engine) fn bring(
 
 /// Whether every recorded pull secret is still there.
 pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> bool {
-    let elements = pod
-        .spec
-        .get()
-        .map_or(&[][..], |spec| spec.image_pull_secrets.elements());
-    let mut names = record.pull.iter();
-    names.all(|name| {
-        elements
-            .iter()
-            .filter_map(Field::get)
-            .any(|entry| entry.name == *name)
-    })
+    let list = pod.spec.get().map(|spec| &spec.image_pull_secrets);
+    let is_there = |name: &String| list.is_some_and(|list| list.present().any(|entry| entry.name == *name));
+    record.pull.iter().all(is_there)
 }

@@ -5,7 +5,6 @@ use super::{
     list::{Current, merge},
 };
 use crate::engine::{
-    field::Field,
     kind::PodPart,
     object::Toleration,
     record::{Record, hex8},
@@ -38,14 +37,10 @@ pub(in crate::engine) fn bring(
 
 /// Whether every recorded toleration is still there.
 pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> bool {
-    let elements = pod.spec.get().map_or(&[][..], |spec| spec.tolerations.elements());
-    let mut hashes = record.tol.iter();
-    hashes.all(|hash| {
-        elements
-            .iter()
-            .filter_map(Field::get)
-            .any(|entry| hex8(entry.hash) == *hash)
-    })
+    let list = pod.spec.get().map(|spec| &spec.tolerations);
+    let is_there =
+        |hash: &String| list.is_some_and(|list| list.present().any(|entry| hex8(entry.hash) == *hash));
+    record.tol.iter().all(is_there)
 }
 
 /// A toleration's key as `kubectl describe` has it: `key=value:effect op=operator`.
