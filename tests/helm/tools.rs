@@ -1,10 +1,13 @@
 //! The programs are the pinned ones, and what runs them tells what went wrong.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use memchr::memmem;
 
-use crate::support::{Helm, Major, Template, located, program, unittest, write};
+use crate::{
+    files::root,
+    support::{Helm, Major, Template, located, program, unittest, write},
+};
 
 const HELM3: &str = include_str!("../tools/helm3/go.mod");
 const HELM4: &str = include_str!("../tools/helm4/go.mod");
@@ -78,6 +81,74 @@ fn helm_unittest_is_the_pinned_one() {
         memmem::find(&bytes, line.as_bytes()).is_some(),
         "no {line:?} in the program"
     );
+}
+
+/// What `tools.sh` says, on stdout and stderr, with `variable` set.
+fn tools(arguments: &[&str], variable: &str, value: &str) -> (String, String) {
+    let output = Command::new("bash")
+        .arg(root("tests/tools/tools.sh"))
+        .args(arguments)
+        .env_remove("KUBEBUILDER_ASSETS")
+        .env(variable, value)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    (stdout, stderr)
+}
+
+/// Lays a program that does nothing but print.
+fn lay_program(path: &Path, prints: &str) {
+    write(path, &format!("#!/bin/sh\ncat <<'EOF'\n{prints}\nEOF\n"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Whoever sets the variable asks for what is there.
+#[test]
+fn programs_of_kubebuilder_assets_are_taken_in_any_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = folder.path().canonicalize().unwrap();
+    lay_program(&assets.join("etcd"), "etcd Version: 3.0.1\nGit SHA: abc");
+    lay_program(&assets.join("kube-apiserver"), "Kubernetes v1.0.2");
+    lay_program(
+        &assets.join("kubectl"),
+        r#"{"clientVersion": {"gitVersion": "v1.0.3"}}"#,
+    );
+    let assets = assets.to_str().unwrap();
+    let names = ["etcd", "kube-apiserver", "kubectl"];
+
+    let (_, plan) = tools(&[&["plan"], &names[..]].concat(), "KUBEBUILDER_ASSETS", assets);
+    let lines = [
+        ("etcd", "3.0.1"),
+        ("kube-apiserver", "1.0.2"),
+        ("kubectl", "1.0.3"),
+    ]
+    .map(|(name, version)| format!("  {name} {version}: {assets}/{name} (KUBEBUILDER_ASSETS)\n"));
+    assert_eq!(plan, lines.concat());
+
+    let (env, _) = tools(&[&["env"], &names[..]].concat(), "KUBEBUILDER_ASSETS", assets);
+    let lines = [
+        ("ETCD", "etcd"),
+        ("KUBE_APISERVER", "kube-apiserver"),
+        ("KUBECTL", "kubectl"),
+    ]
+    .map(|(variable, name)| format!("export {variable}={assets}/{name}\n"));
+    assert_eq!(env, lines.concat());
+}
+
+#[test]
+fn a_program_on_path_is_taken_in_the_pinned_version_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let pinned = pinned(HELM3, "helm.sh/helm/v3");
+    for (version, taken) in [(pinned, true), ("v3.0.1", false)] {
+        lay_program(&folder.join("helm3"), version);
+        let (_, plan) = tools(&["plan", "helm3"], "PATH", &path);
+        let line = format!("  helm3 {}: {}/helm3\n", &pinned[1..], folder.display());
+        assert_eq!(plan == line, taken, "{version}: {plan}");
+    }
 }
 
 #[test]

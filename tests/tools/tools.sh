@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Gets the programs that the tests run: Helm 3, Helm 4 and helm-unittest, each in one exact version.
+# Gets the programs that the tests run, each in one exact version: Helm 3, Helm 4, helm-unittest, and a Kubernetes
+# control plane.
 #
-#   tools.sh plan    say what is there and what would be built, and about how long that takes
-#   tools.sh build   build what is missing
-#   tools.sh env     the same, then print one `export NAME=path` line a program, and nothing else, on stdout
+#   tools.sh plan [NAME ...]    say what is there and what would be built, and about how long that takes
+#   tools.sh build [NAME ...]   build what is missing
+#   tools.sh env [NAME ...]     the same, then print one `export VARIABLE=path` line a program, and nothing else, on stdout
+#
+# With names, only those programs; without, all.
 #
 # A program comes from PATH when it stands there in the very version that its go.mod names, else from a cache outside
 # the source tree, else Go builds it into that cache. Progress goes to stderr.
+#
+# Before all that: a program that stands in the folder KUBEBUILDER_ASSETS is taken in whatever version it is, since
+# whoever sets that asks for it (say, to test with another Kubernetes); `plan` says which version that is.
 
 set -euo pipefail
 
@@ -18,14 +24,31 @@ case ${XDG_CACHE_HOME:-} in
 esac
 readonly here cache
 
-# name | variable | package | flags for the linker | names on PATH, in the order of trust | first build
+# folder with a go.mod | flags for the linker | first build
 # Helm takes its own version from a variable that its release sets: without the flag it calls itself v3.21, or v4.2.
 # Helm 3 takes the Kubernetes that it renders for from more of them, and a release sets the one of its client library;
-# without them it renders for 1.20. (Helm 4 reads it from the list of its own modules.)
-readonly tools='
-helm3|HELM3|helm.sh/helm/v3/cmd/helm|-s -w -X helm.sh/helm/v3/internal/version.version=@VERSION@ -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=@KUBE_MINOR@ -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=@KUBE_MINOR@|helm3 helm|2 minutes
-helm4|HELM4|helm.sh/helm/v4/cmd/helm|-s -w -X helm.sh/helm/v4/internal/version.version=@VERSION@|helm4 helm|2 minutes
-helm-unittest|HELM_UNITTEST|github.com/helm-unittest/helm-unittest/cmd/helm-unittest|-s -w|helm-unittest|1 minute
+# without them it renders for 1.20. (Helm 4 reads it from the list of its own modules.) Without its flags the API server
+# calls itself v0.0.0-master, and no chart installs that asks for a Kubernetes version.
+readonly folders='
+helm3|-s -w -X helm.sh/helm/v3/internal/version.version=@VERSION@ -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=@CLIENT_MINOR@ -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=@CLIENT_MINOR@|2 minutes
+helm4|-s -w -X helm.sh/helm/v4/internal/version.version=@VERSION@|2 minutes
+helm-unittest|-s -w|1 minute
+etcd|-s -w|1 minute
+kubernetes|-s -w -X k8s.io/component-base/version.gitVersion=@VERSION@ -X k8s.io/client-go/pkg/version.gitVersion=@VERSION@ -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=@MINOR@ -X k8s.io/component-base/version.gitTreeState=clean|8 minutes
+kwok|-s -w|2 minutes
+'
+
+# name | variable | folder | package | names on PATH, in the order of trust
+readonly programs='
+helm3|HELM3|helm3|helm.sh/helm/v3/cmd/helm|helm3 helm
+helm4|HELM4|helm4|helm.sh/helm/v4/cmd/helm|helm4 helm
+helm-unittest|HELM_UNITTEST|helm-unittest|github.com/helm-unittest/helm-unittest/cmd/helm-unittest|helm-unittest
+etcd|ETCD|etcd|go.etcd.io/etcd/server/v3|etcd
+kube-apiserver|KUBE_APISERVER|kubernetes|k8s.io/kubernetes/cmd/kube-apiserver|kube-apiserver
+kube-controller-manager|KUBE_CONTROLLER_MANAGER|kubernetes|k8s.io/kubernetes/cmd/kube-controller-manager|kube-controller-manager
+kube-scheduler|KUBE_SCHEDULER|kubernetes|k8s.io/kubernetes/cmd/kube-scheduler|kube-scheduler
+kubectl|KUBECTL|kubernetes|k8s.io/kubernetes/cmd/kubectl|kubectl
+kwok|KWOK|kwok|sigs.k8s.io/kwok/cmd/kwok|kwok
 '
 
 say() {
@@ -37,18 +60,22 @@ die() {
     exit 1
 }
 
-# Sets the variables that the functions below read: name, variable, package, ldflags, on_path, duration, module,
-# version, home (the cache folder of this program) and program (the file in it).
-select_tool() {
-    IFS='|' read -r name variable package ldflags on_path duration <<<"$1"
+# Sets the variables that the functions below read: name, variable, folder, package, on_path, ldflags, duration, module,
+# version, home (the cache folder of this build), program (the file in it) and built (what Go calls it).
+select_program() {
+    IFS='|' read -r name variable folder package on_path <<<"$1"
+    IFS='|' read -r _ ldflags duration <<<"$(grep "^$folder|" <<<"$folders")"
     module=${package%/cmd/*}
     version=$(required "$module")
+    built=${package%/v[0-9]}
+    built=${built##*/}
     ldflags=${ldflags//@VERSION@/$version}
-    if [[ $ldflags == *@KUBE_MINOR@* ]]; then
+    ldflags=${ldflags//@MINOR@/$(cut -d . -f 2 <<<"$version")}
+    if [[ $ldflags == *@CLIENT_MINOR@* ]]; then
         # v0.36.2 of the library is that of Kubernetes 1.36.
-        ldflags=${ldflags//@KUBE_MINOR@/$(required k8s.io/client-go | cut -d . -f 2)}
+        ldflags=${ldflags//@CLIENT_MINOR@/$(required k8s.io/client-go | cut -d . -f 2)}
     fi
-    home=$cache/$name-$(key)
+    home=$cache/$folder-$(key)
     program=$home/$name
 }
 
@@ -58,14 +85,20 @@ required() {
         $1 == "require" { $1 = ""; $0 = $0 }
         $1 == module { print $2; found = 1; exit }
         END { exit !found }
-    ' "$here/$name/go.mod" || die "tests/tools/$name/go.mod does not require $1"
+    ' "$here/$folder/go.mod" || die "tests/tools/$folder/go.mod does not require $1"
+}
+
+# Prints the packages that are built together with the selected program.
+packages() {
+    awk -F '|' -v folder="$folder" '$3 == folder { print $4 }' <<<"$programs"
 }
 
 # Names one build: the sources by go.sum, and everything else here that decides about the bytes.
 key() {
     {
-        cat "$here/$name/go.mod" "$here/$name/go.sum"
-        printf '%s\n' "$package" "$ldflags" "CGO_ENABLED=0 -trimpath -mod=readonly" "$(uname -s) $(uname -m)"
+        cat "$here/$folder/go.mod" "$here/$folder/go.sum"
+        packages
+        printf '%s\n' "$ldflags" "CGO_ENABLED=0 -trimpath -mod=readonly" "$(uname -s) $(uname -m)"
     } | checksum | cut -c 1-16
 }
 
@@ -73,13 +106,33 @@ checksum() {
     if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi
 }
 
-# Whether the program $1 is the selected one in exactly the pinned version. Helm says its version. helm-unittest has no
-# such flag, but like every Go program it carries the list of the modules that it was built from.
-is_pinned() {
+# Prints the version that the program $1 says it is, written as a go.mod does; nothing when it does not say. helm-unittest
+# has no flag for it, but like every Go program it carries the list of the modules that it was built from.
+said_version() {
     case $name in
-        helm-unittest) LC_ALL=C grep -aqF "$(printf '\t%s\t%s' "$module" "$version")" "$1" ;;
-        *) [ "$("$1" version --template '{{.Version}}' 2>/dev/null)" = "$version" ] ;;
-    esac
+        helm3 | helm4) "$1" version --template '{{.Version}}' ;;
+        helm-unittest) LC_ALL=C grep -aoE "$(printf '\t%s\tv[0-9][0-9A-Za-z.+-]*' "$module")" "$1" | cut -f 3 | sed -n 1p ;;
+        etcd) "$1" --version | sed -n 's/^etcd Version: /v/p' ;;
+        kubectl) "$1" version --client -o json | sed -n 's/.*"gitVersion": "\([^"]*\)".*/\1/p' ;;
+        kube-*) "$1" --version | sed -n 's/^Kubernetes //p' ;;
+        kwok) "$1" --version | sed -n 's/^kwok version \([^ ]*\).*/\1/p' ;;
+    esac 2>/dev/null || true
+}
+
+# Whether the program $1 is the selected one in exactly the pinned version.
+is_pinned() {
+    [ "$(said_version "$1")" = "$version" ]
+}
+
+# Prints the absolute path of $1.
+absolute() {
+    printf '%s/%s\n' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")"
+}
+
+# Prints the absolute path of the selected program in KUBEBUILDER_ASSETS, in any version; fails when it is not there.
+find_asset() {
+    local candidate=${KUBEBUILDER_ASSETS:-}/$name
+    [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -f "$candidate" ] && [ -x "$candidate" ] && absolute "$candidate"
 }
 
 # Prints the absolute path of the selected program on PATH; fails when it is not there in the pinned version.
@@ -87,17 +140,17 @@ find_on_path() {
     local candidate found
     for candidate in $on_path; do
         found=$(type -P "$candidate") || continue
-        found=$(cd "$(dirname "$found")" && pwd)/$(basename "$found")
         if is_pinned "$found"; then
-            printf '%s\n' "$found"
+            absolute "$found"
             return
         fi
     done
     return 1
 }
 
-# Prints where the selected program is, on PATH or in the cache; fails when it has to be built.
-find_tool() {
+# Prints where the selected program is; fails when it has to be built.
+find_program() {
+    find_asset && return
     find_on_path && return
     [ -x "$program" ] && printf '%s\n' "$program"
 }
@@ -122,7 +175,7 @@ with_lock() {
     if command -v flock >/dev/null; then
         exec 9>"$home/lock"
         if ! flock -n 9; then
-            say "waiting for another build of $name ${version#v}"
+            say "waiting for another build of $folder ${version#v}"
             flock 9
         fi
         "$@"
@@ -137,7 +190,7 @@ with_lock() {
             rm -rf "$home/lock.d"
             continue
         fi
-        ((waited > 0)) || say "waiting for another build of $name ${version#v}"
+        ((waited > 0)) || say "waiting for another build of $folder ${version#v}"
         sleep 1
         waited=$((waited + 1))
     done
@@ -168,86 +221,103 @@ tick() {
         sleep 1
         kill -0 $$ 2>/dev/null || return 0
         if ((second % 30 == 0)); then
-            say "  $name: $second s, $(grep -c -v '^go: ' "$1" || true) packages compiled"
+            say "  $folder: $second s, $(grep -c -v '^go: ' "$1" || true) packages compiled"
         fi
     done
 }
 
+# Builds the selected program, and what else its folder gives.
 compile() {
     [ ! -x "$program" ] || return 0
     # Left behind by builds that were killed.
     find "$home" -maxdepth 1 -name 'build.*' -mmin +600 -exec rm -rf {} +
     local start=$SECONDS
     scratch=$(mktemp -d "$home/build.XXXXXX")
-    say "building $name ${version#v} with Go; about $duration the first time"
+    say "building $folder ${version#v} with Go; about $duration the first time"
     : >"$scratch/log"
     tick "$scratch/log" >&2 9>&- &
     ticker=$!
-    # Only what is set here decides about the program; proxy and caches stay the user's own.
+    # Only what is set here decides about the programs; proxy and caches stay the user's own.
+    # shellcheck disable=SC2046 # Package paths have no spaces.
     if ! env -u GOOS -u GOARCH -u GOEXPERIMENT \
         GOTOOLCHAIN=local GOWORK=off GO111MODULE=on CGO_ENABLED=0 GOFLAGS=-trimpath \
-        go build -C "$here/$name" -v -mod=readonly -ldflags "$ldflags" -o "$scratch/$name" "$package" \
+        go build -C "$here/$folder" -v -mod=readonly -ldflags "$ldflags" -o "$scratch/bin/" $(packages) \
         2>"$scratch/log" 9>&-; then
         tail -n 20 "$scratch/log" >&2
-        die "Go could not build $name ${version#v} from tests/tools/$name"
+        die "Go could not build $folder ${version#v} from tests/tools/$folder"
     fi
     kill "$ticker" 2>/dev/null || true
     wait "$ticker" 2>/dev/null || true
     ticker=
-    is_pinned "$scratch/$name" || die "the program built from tests/tools/$name does not say that it is $version"
-    mv -f "$scratch/$name" "$program"
+    local row
+    while IFS= read -r row; do
+        select_program "$row"
+        is_pinned "$scratch/bin/$built" || die "$name, built from tests/tools/$folder, does not say that it is $version"
+        mv -f "$scratch/bin/$built" "$program"
+    done <<<"$(awk -F '|' -v folder="$folder" '$3 == folder' <<<"$programs")"
     rm -rf "$scratch"
     scratch=
-    say "  $name: built in $((SECONDS - start)) s"
+    say "  $folder: built in $((SECONDS - start)) s"
 }
 
-# Calls $1 for each program, selected.
-each_tool() {
+# Calls $1 for each program that was asked for, selected.
+each_program() {
     local row
     while IFS= read -r row; do
         [ -n "$row" ] || continue
-        select_tool "$row"
+        # The name is what a row begins with; to select it takes longer.
+        [[ -z $asked || " $asked " == *" ${row%%|*} "* ]] || continue
+        select_program "$row"
         "$1"
-    done <<<"$tools"
+    done <<<"$programs"
 }
 
-missing=0
-plan_tool() {
+missing=
+plan_program() {
     local found
-    if found=$(find_tool); then
+    if found=$(find_asset); then
+        say "  $name $(said_version "$found" | sed 's/^v//'): $found (KUBEBUILDER_ASSETS)"
+    elif found=$(find_program); then
         say "  $name ${version#v}: $found"
+    elif [[ " $missing " == *" $folder "* ]]; then
+        say "  $name ${version#v}: will be built with Go, in the same build"
     else
         need_go
         say "  $name ${version#v}: will be built with Go, about $duration"
-        missing=$((missing + 1))
+        missing="$missing $folder"
     fi
 }
 
-check_tool() {
-    find_tool >/dev/null || need_go
+check_program() {
+    find_program >/dev/null || need_go
 }
 
-build_tool() {
-    find_tool >/dev/null || with_lock compile
+build_program() {
+    find_program >/dev/null || with_lock compile
 }
 
-export_tool() {
-    printf 'export %s=%q\n' "$variable" "$(find_tool)"
+export_program() {
+    printf 'export %s=%q\n' "$variable" "$(find_program)"
 }
 
-case ${1:-} in
+command=${1:-}
+asked=${*:2}
+for one in $asked; do
+    grep -q "^$one|" <<<"$programs" || die "tools.sh knows no program $one"
+done
+case $command in
     plan)
-        each_tool plan_tool
-        ((missing == 0)) || say "  (the sources come from Go's module proxy; Go's own caches grow by up to 3 GB)"
+        each_program plan_program
+        [ -z "$missing" ] || say "  (the sources come from Go's module proxy; Go's own caches grow by up to 7 GB)"
         ;;
     build)
-        each_tool check_tool
-        each_tool build_tool
+        each_program check_program
+        each_program build_program
         ;;
     env)
-        each_tool check_tool
-        each_tool build_tool
-        each_tool export_tool
+        each_program check_program
+        each_program build_program
+        each_program export_program
         ;;
     *)
         die "tools.sh takes one of: plan, build, env"
