@@ -15,7 +15,10 @@ use super::{
     variables::{self, is_opaque},
     version::{Profile, Version, profile_of},
 };
-use crate::{finding::Finding, names::Component};
+use crate::{
+    finding::{Finding, Severity},
+    names::Component,
+};
 
 /// Checks the text of a configuration for a version of the agent, which is given by its image tag; without one, for the
 /// newest release that the catalogue describes.
@@ -240,6 +243,14 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown(&mut self, node: &Node, key: &str, path: &Path<'_>, plugin: &Plugin) {
+        let severity = if node.row.deny {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        if self.findings.is_full(severity) {
+            return;
+        }
         let known = node.children.iter().filter(|child| !child.row.helm);
         let mend = did_you_mean(key, known.map(|child| child.row.name.as_str()));
         if node.row.deny {

@@ -96,14 +96,14 @@ impl Findings {
             message,
             mend,
         };
-        if self.count(severity) < MOST && !self.all.contains(&finding) {
+        if !self.is_full(severity) && !self.all.contains(&finding) {
             self.all.push(finding);
         }
     }
 
-    /// Whether there are so many errors that no more are taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.count(Severity::Error) >= MOST
+    /// Whether there are so many of this severity that no more are taken.
+    pub(super) fn is_full(&self, severity: Severity) -> bool {
+        self.count(severity) >= MOST
     }
 
     fn count(&self, severity: Severity) -> usize {

@@ -13,7 +13,7 @@ use super::{
     settings::{Leaf, Section, Slot, Table, Val},
     version::Profile,
 };
-use crate::{names::Component, source::Source};
+use crate::{finding::Severity, names::Component, source::Source};
 
 /// Settings of plugins, by their place in the catalogue.
 pub(super) type Sections = BTreeMap<usize, Section>;
@@ -45,7 +45,7 @@ impl LayerReader<'_> {
         self.findings.blame(self.policy);
         let mut sections = Sections::new();
         for (spelling, value) in plugins.iter().filter(|(_, value)| !value.is_null()) {
-            if self.findings.is_full() {
+            if self.findings.is_full(Severity::Error) {
                 break;
             }
             let path = format!("plugins.{spelling}");
@@ -146,7 +146,7 @@ impl LayerReader<'_> {
     fn table(&mut self, at: At<'_>, map: &Map<String, Value>, path: &str) -> Table {
         let mut table = Table::default();
         for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-            if self.findings.is_full() {
+            if self.findings.is_full(Severity::Error) {
                 break;
             }
             let path = format!("{path}.{key}");

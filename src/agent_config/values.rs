@@ -6,7 +6,7 @@ use super::{
     codes::{self, Findings, did_you_mean},
     coerce::found,
 };
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 
 /// Longest text of the annotation.
 pub const MAX_LENGTH: usize = 64 * 1024;
@@ -299,7 +299,7 @@ impl Reader {
 
     fn known(&mut self, map: &Map<String, Value>, parent: &str, keys: &[&str]) {
         for key in map.keys().filter(|key| !keys.contains(&key.as_str())) {
-            if self.findings.is_full() {
+            if self.findings.is_full(Severity::Error) {
                 break;
             }
             let mend = did_you_mean(key, keys.iter().copied());

@@ -1,5 +1,7 @@
 //! Variables in TOML: the agent pastes them into the raw text before it reads TOML.
 
+use std::collections::BTreeSet;
+
 use toml_edit::Value;
 
 use super::{
@@ -23,6 +25,7 @@ pub(super) struct Substituted {
 /// Replaces what the agent would replace, and finds fault with what it could not.
 pub(super) fn substitute(text: &str, findings: &mut Findings) -> Substituted {
     let mut names: Vec<String> = Vec::new();
+    let mut known = BTreeSet::new();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -49,7 +52,7 @@ pub(super) fn substitute(text: &str, findings: &mut Findings) -> Substituted {
         };
         let name = &variable[2..end];
         if is_variable(name) {
-            if !names.iter().any(|known| known == name) {
+            if known.insert(name) {
                 names.push(name.to_owned());
             }
         } else {

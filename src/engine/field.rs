@@ -41,7 +41,11 @@ impl Field<Text<'_>> {
     }
 }
 
-/// The elements of a JSON array, each read tolerantly.
+/// The most elements that a list may have to be worked on. A pod with as many containers, variables or tolerations fits
+/// into no etcd; and work on two lists may take the product of their lengths.
+pub const MAX_ELEMENTS: usize = 4096;
+
+/// The elements of a JSON array, each read tolerantly. A list of more than [`MAX_ELEMENTS`] is of a wrong type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct List<T>(pub Vec<Field<T>>);
 
@@ -99,6 +103,10 @@ impl<'de, T: Shape<'de>> Shape<'de> for List<T> {
         let mut elements = Vec::new();
         while let Some(element) = seq.next_element()? {
             elements.push(element);
+            if elements.len() > MAX_ELEMENTS {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
         }
         Ok(Some(Self(elements)))
     }
@@ -120,7 +128,7 @@ macro_rules! shape_of_object {
         }
     )+};
 }
-pub(super) use shape_of_object;
+pub(crate) use shape_of_object;
 
 impl<'de, T: Shape<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

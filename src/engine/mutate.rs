@@ -23,6 +23,12 @@ use crate::{
     source::Source,
 };
 
+/// What a list is that can be worked on.
+const A_LIST: &str = "a list of at most 4096 elements";
+
+/// Findings beyond this number help nobody, and a hostile object could have thousands.
+const MOST_FINDINGS: usize = 100;
+
 /// What the mutations of one object have come to so far.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -74,8 +80,10 @@ impl Draft {
     pub(super) fn warn(&mut self, note: Note, path: String, message: String, mend: &str) {
         // Whoever follows the mend gets what is missing now.
         self.record.incomplete |= matches!(note, Note::UserWins | Note::WrongType | Note::NoAgentContainer);
-        self.findings
-            .push(note.finding(Severity::Warning, path, message, mend.to_owned()));
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings
+                .push(note.finding(Severity::Warning, path, message, mend.to_owned()));
+        }
     }
 
     /// A field whose type is not what Kubernetes has for it: told, and left as it is.

@@ -245,7 +245,16 @@ pub struct ConfigMapRef<'a> {
     pub name: Field<Text<'a>>,
 }
 
-shape_of_object!(Meta, Spec, Template, Container, Mount, Volume, ConfigMapRef);
+shape_of_object!(
+    ObjectView,
+    Meta,
+    Spec,
+    Template,
+    Container,
+    Mount,
+    Volume,
+    ConfigMapRef
+);
 
 /// An element of a list that Kubernetes merges by `name` (`env`, `imagePullSecrets`), with the hash of all of it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,8 +1,7 @@
 //! From an object to its plan: whether it is ours to complete, what is there already, and what it needs.
 
-use json_patch::Patch;
-
 use super::{
+    conclusion::{Plan, failed, finish, left_alone},
     content::hash_of_texts,
     facts::{Facts, Operation},
     kind::{Layout, PodPart, pod_part},
@@ -16,7 +15,7 @@ use super::{
     object::{ObjectView, meta_or_empty},
     patch::Place,
     record::{Record, Recorded, hex16},
-    report::{Note, Outcome, Reason, Report},
+    report::{Note, Reason},
     setup::{Setup, SetupKey, Setups, Snapshot},
     target::{Refusal, Target, malformed, newer, target},
 };
@@ -25,15 +24,6 @@ use crate::{
     finding::{Finding, Severity},
     names::{self, Component},
 };
-
-/// Patch and report for one object.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// What to change (RFC 6902); it applies to the object that was planned.
-    pub patch: Patch,
-    /// What was decided, and why.
-    pub report: Report,
-}
 
 /// What the object needs.
 ///
@@ -68,6 +58,21 @@ pub(super) enum Images {
 }
 
 fn decide(
+    object: &ObjectView<'_>,
+    facts: &Facts<'_>,
+    snapshot: &Snapshot,
+    setups: &dyn Setups,
+    trust: Trust,
+) -> Plan {
+    let mut plan = conclude(object, facts, snapshot, setups, trust);
+    // A pod that a controller makes says no namespace; the request for it does.
+    if plan.report.namespace.is_none() {
+        plan.report.namespace = facts.namespace.known().map(str::to_owned);
+    }
+    plan
+}
+
+fn conclude(
     object: &ObjectView<'_>,
     facts: &Facts<'_>,
     snapshot: &Snapshot,
@@ -114,7 +119,7 @@ fn decide(
         && old.values == hex16(values_hash)
         && is_all_there(object, layout, old)
     {
-        return left_alone(object, Some(component), Reason::UpToDate, Vec::new());
+        return left_alone(object, Some(component), Reason::UpToDate, Vec::new()).with(old);
     }
 
     let setup = setups.setup(snapshot, setup_key(object, component, values, facts));
@@ -135,6 +140,14 @@ fn decide(
             if let Err(path) = plan_pod(object, layout, old, &setup, facts.operation, refresh, &mut draft) {
                 draft.wrong_type(path, "an object");
             }
+            if values.is_none() && draft.rows.is_empty() && draft.findings.is_empty() {
+                draft.warn(
+                    Note::NoValues,
+                    "metadata.annotations".to_owned(),
+                    "the object is marked, and nothing says what it is to be given".to_owned(),
+                    "put the annotation injector.alumet.dev/values on it, or take the label injector.alumet.dev/component off",
+                );
+            }
         }
     }
     finish(object, Some(component), draft)
@@ -152,7 +165,7 @@ fn plan_inherited(object: &ObjectView<'_>, component: Component, old: &Record, s
     }
     let plan = finish(object, Some(component), draft);
     if plan.patch.0.is_empty() {
-        return left_alone(object, Some(component), Reason::UpToDate, Vec::new());
+        return left_alone(object, Some(component), Reason::UpToDate, Vec::new()).with(old);
     }
     plan
 }
@@ -312,76 +325,5 @@ fn setup_key<'k>(
         release,
         namespace,
         agent_version: facts.agent_version.known(),
-    }
-}
-
-pub(super) fn finish(object: &ObjectView<'_>, component: Option<Component>, draft: Draft) -> Plan {
-    let Draft {
-        patch,
-        record: _,
-        rows,
-        findings,
-    } = draft;
-    let patch = patch.finish();
-    let outcome = if patch.0.is_empty() {
-        Outcome::Unchanged
-    } else {
-        Outcome::Injected
-    };
-    Plan {
-        patch,
-        report: Report {
-            rows,
-            findings,
-            ..report(object, component, outcome)
-        },
-    }
-}
-
-/// Errors stand in the way.
-fn failed(object: &ObjectView<'_>, component: Option<Component>, findings: Vec<Finding>) -> Plan {
-    without_patch(object, component, Outcome::Failed, findings)
-}
-
-pub(super) fn left_alone(
-    object: &ObjectView<'_>,
-    component: Option<Component>,
-    reason: Reason,
-    findings: Vec<Finding>,
-) -> Plan {
-    without_patch(object, component, Outcome::LeftAlone(reason), findings)
-}
-
-fn without_patch(
-    object: &ObjectView<'_>,
-    component: Option<Component>,
-    outcome: Outcome,
-    findings: Vec<Finding>,
-) -> Plan {
-    let report = Report {
-        findings,
-        ..report(object, component, outcome)
-    };
-    Plan {
-        patch: Patch::default(),
-        report,
-    }
-}
-
-fn report(object: &ObjectView<'_>, component: Option<Component>, outcome: Outcome) -> Report {
-    let meta = object.meta();
-    Report {
-        kind: object.kind.text().unwrap_or_default().to_owned(),
-        namespace: meta.namespace.text().map(str::to_owned),
-        name: meta
-            .name
-            .text()
-            .or_else(|| meta.generate_name.text())
-            .unwrap_or_default()
-            .to_owned(),
-        component,
-        outcome,
-        rows: Vec::new(),
-        findings: Vec::new(),
     }
 }

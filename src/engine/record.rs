@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Version of the record's form. A record with a higher one is left alone.
 const VERSION: u64 = 1;
 
+/// Longest text that is read as a record, in bytes. Ours have some hundred; anybody may write the annotation.
+const MAX_TEXT: usize = 64 << 10;
+
 /// What was injected into one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -88,6 +91,9 @@ impl Recorded {
             v: u64,
         }
         let Some(text) = text else { return Self::None };
+        if text.len() > MAX_TEXT {
+            return Self::Malformed;
+        }
         match serde_json::from_str::<Version>(text) {
             Ok(Version { v }) if v > VERSION => Self::Newer(v),
             Ok(Version { v: VERSION }) => {
@@ -118,7 +124,7 @@ pub(super) fn hex8(hash: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Recorded};
+    use super::{MAX_TEXT, Record, Recorded};
 
     #[test]
     fn a_record_survives_its_text() {
@@ -153,6 +159,7 @@ mod tests {
             r#"{"v":1}"#,
             r#"{"v":0,"values":""}"#,
             r#"{"v":1,"values":"a","env":[]}"#,
+            &format!(r#"{{"v":1,"values":"{}"}}"#, "a".repeat(MAX_TEXT)),
         ] {
             assert_eq!(Recorded::parse(Some(text)), Recorded::Malformed, "{text}");
         }

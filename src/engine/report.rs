@@ -31,6 +31,7 @@ macro_rules! codes {
         }
     };
 }
+pub(crate) use codes;
 
 codes! {
     /// Why an object was left as it is.
@@ -61,6 +62,7 @@ codes! {
         UserWins = "user-wins": "the user set on the object what would have been injected",
         DuplicateEnv = "duplicate-env": "a container has two variables of one name",
         NoAgentContainer = "no-agent-container": "it cannot be told which container is the agent's",
+        NoValues = "no-values": "the object has no values annotation, and nothing else gives it a value",
         OptedOutLeft = "opted-out-left": "the object opted out, and what was injected before is still there",
     }
 }
@@ -154,6 +156,10 @@ pub struct Report {
     pub component: Option<Component>,
     /// What became of it.
     pub outcome: Outcome,
+    /// Hash of the configuration that the object is left with, as its record says it.
+    pub config: Option<String>,
+    /// Names of the policies that took part, as the record says them.
+    pub policies: Vec<String>,
     /// Each injected value, in the order of the object.
     pub rows: Vec<Row>,
     /// Errors and warnings.

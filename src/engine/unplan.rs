@@ -1,6 +1,7 @@
 //! The way back: takes everything of ours out of an object again.
 
 use super::{
+    conclusion::{Plan, finish, left_alone},
     facts::Operation,
     kind::{Layout, layout_of, pod_part},
     mutate::{
@@ -9,7 +10,7 @@ use super::{
         config,
     },
     object::{ObjectView, meta_or_empty},
-    plan::{Images, Plan, bring_pod, finish, left_alone},
+    plan::{Images, bring_pod},
     record::{Record, Recorded},
     report::Reason,
     setup::Setup,

@@ -1,6 +1,6 @@
 //! What the agent only says at start, or never says: rules about more than one key, each a function of the table below.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use toml_edit::{Item, TableLike};
 
@@ -269,7 +269,7 @@ fn formula_rules(checker: &mut Checker<'_>, formula: &dyn TableLike, path: &str)
             "name one of its series",
         );
     }
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for (_, item) in resources.iter().chain(&consumers) {
         let Some(table) = item.as_table_like() else {
             continue;
@@ -277,13 +277,12 @@ fn formula_rules(checker: &mut Checker<'_>, formula: &dyn TableLike, path: &str)
         let Some(metric) = text(table, "metric") else {
             continue;
         };
-        if seen.contains(&metric) {
+        if !seen.insert(metric) {
             let message = format!("the metric `{metric}` cannot appear twice in one formula");
             checker
                 .findings
                 .error(codes::CONSTRAINT, path, message, "use another metric");
         }
-        seen.push(metric);
         counted_twice(checker, table, metric, path);
     }
 }

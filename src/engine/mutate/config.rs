@@ -19,6 +19,9 @@ use crate::{
     source::Source,
 };
 
+/// Longest configuration that is checked, in bytes: the API server takes no longer `ConfigMap`.
+const MAX_CHECKED: usize = 1 << 20;
+
 /// Whose configuration a `ConfigMap` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Holder {
@@ -129,6 +132,9 @@ pub(in crate::engine) fn check_users(
             "the configuration was changed by hand after it was generated, and stays as it is".to_owned(),
             "delete the key `config` to have it generated again",
         );
+    }
+    if text.len() > MAX_CHECKED {
+        return;
     }
     // What the agent would reject is told as a warning: the text is the user's, and nothing here depends on it.
     draft.findings.extend(

@@ -1,9 +1,11 @@
 //! Which container of a pod is the agent's.
 
+use std::collections::BTreeMap;
+
 use crate::{
     engine::{
         kind::PodPart,
-        object::{Container, Meta, Spec, meta_or_empty},
+        object::{ConfigMapRef, Container, Meta, Spec, meta_or_empty},
     },
     names,
 };
@@ -29,8 +31,9 @@ pub(in crate::engine) fn agent_of(
             .find(|(_, container)| container.name.text() == Some(name))
             .map(|(index, _)| index);
     }
-    let spec = pod.spec.get()?;
-    let mut mounting = containers(pod).filter(|(_, container)| mounts_config(container, spec, config_map));
+    let volumes = config_map_volumes(pod.spec.get()?);
+    let mut mounting =
+        containers(pod).filter(|(_, container)| mounts_config(container, &volumes, config_map));
     if let Some((index, _)) = mounting.next() {
         return mounting.next().is_none().then_some(index);
     }
@@ -50,16 +53,26 @@ pub(in crate::engine) fn container_asked_for<'v>(
         .or_else(of_template)
 }
 
+/// The `ConfigMap` of each volume, by the volume's name; of two volumes of one name the first counts.
+fn config_map_volumes<'v>(spec: &'v Spec<'_>) -> BTreeMap<&'v str, Option<&'v ConfigMapRef<'v>>> {
+    let mut sources = BTreeMap::new();
+    for volume in spec.volumes.present() {
+        if let Some(name) = volume.name.text() {
+            sources.entry(name).or_insert_with(|| volume.config_map.get());
+        }
+    }
+    sources
+}
+
 /// Whether a container mounts the configuration: the `ConfigMap` that the values name or, where they name none, any
 /// `ConfigMap` at the directory of the configuration.
-fn mounts_config(container: &Container<'_>, spec: &Spec<'_>, config_map: Option<&str>) -> bool {
-    let mounts = container.volume_mounts.present();
-    mounts.filter(|mount| mount.name.text().is_some()).any(|mount| {
-        let volume = spec
-            .volumes
-            .present()
-            .find(|volume| volume.name.text() == mount.name.text());
-        let source = volume.and_then(|volume| volume.config_map.get());
+fn mounts_config(
+    container: &Container<'_>,
+    volumes: &BTreeMap<&str, Option<&ConfigMapRef<'_>>>,
+    config_map: Option<&str>,
+) -> bool {
+    container.volume_mounts.present().any(|mount| {
+        let source = mount.name.text().and_then(|name| *volumes.get(name)?);
         match (source, config_map) {
             (Some(source), Some(name)) => source.name.text() == Some(name),
             (Some(_), None) => mount.mount_path.text().is_some_and(|path| {

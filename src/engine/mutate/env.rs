@@ -1,9 +1,11 @@
 //! Environment variables of the agent's container, merged by name.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
-    Draft,
+    A_LIST, Draft,
     container::containers,
     list::{Current, merge},
 };
@@ -16,6 +18,9 @@ use crate::engine::{
     setup::{Setup, Wanted},
 };
 
+/// Longest name of a container, in bytes.
+const MAX_NAME: usize = 63;
+
 /// Brings `env` of every container to what it should be; only the agent's is given anything.
 pub(in crate::engine) fn bring(
     pod: &PodPart<'_, '_>,
@@ -24,11 +29,11 @@ pub(in crate::engine) fn bring(
     setup: &Setup,
     draft: &mut Draft,
 ) {
-    for (index, container) in containers(pod) {
+    for (index, container) in containers(pod).filter(|(_, container)| has_a_name(container)) {
         let is_agent = agent == Some(index);
         let wanted = if is_agent { setup.env.as_slice() } else { &[] };
         if container.env.is_wrong() {
-            draft.wrong_type(&format!("env of container {}", name_of(container)), "a list");
+            draft.wrong_type(&format!("env of container {}", name_of(container)), A_LIST);
         } else {
             bring_one(pod, (index, container), old, wanted, draft);
         }
@@ -40,15 +45,23 @@ pub(in crate::engine) fn bring(
 
 /// Whether every recorded variable is still there as it was recorded.
 pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> bool {
-    record.env.iter().all(|(key, hash)| {
-        containers(pod).any(|(_, container)| {
-            let name = key
-                .strip_prefix(name_of(container))
-                .and_then(|rest| rest.strip_prefix('/'));
-            let entries = || container.env.present();
-            name.is_some_and(|name| entries().any(|entry| entry.name == name && hex8(entry.hash) == *hash))
-        })
-    })
+    if record.env.is_empty() {
+        return true;
+    }
+    let mut there = BTreeSet::new();
+    let mut key = String::new();
+    for (_, container) in containers(pod).filter(|(_, container)| has_a_name(container)) {
+        for entry in container.env.present() {
+            key.clear();
+            key.extend([name_of(container), "/", &entry.name]);
+            if let Some((recorded, hash)) = record.env.get_key_value(&key)
+                && *hash == hex8(entry.hash)
+            {
+                there.insert(recorded);
+            }
+        }
+    }
+    there.len() == record.env.len()
 }
 
 fn bring_one(
@@ -127,6 +140,12 @@ fn warn_of_duplicates(container: &Container<'_>, draft: &mut Draft) {
             "keep one of them",
         );
     }
+}
+
+/// Whether the container's name is none that the API server refuses for its length (a DNS label, RFC 1123): such a pod
+/// is not worth the work on it.
+fn has_a_name(container: &Container<'_>) -> bool {
+    name_of(container).len() <= MAX_NAME
 }
 
 fn name_of<'v>(container: &'v Container<'_>) -> &'v str {

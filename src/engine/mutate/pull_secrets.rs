@@ -1,7 +1,7 @@
 //! `imagePullSecrets` of the pod, merged by name.
 
 use super::{
-    Draft,
+    A_LIST, Draft,
     list::{Current, merge},
 };
 use crate::engine::{kind::PodPart, object::Named, record::Record, setup::Setup};
@@ -15,7 +15,7 @@ pub(in crate::engine) fn bring(
 ) {
     let Some(spec) = pod.spec.get() else { return };
     if spec.image_pull_secrets.is_wrong() {
-        return draft.wrong_type("imagePullSecrets", "a list");
+        return draft.wrong_type("imagePullSecrets", A_LIST);
     }
     let current = Current {
         place: pod.place.member("spec").member("imagePullSecrets"),

@@ -1,7 +1,9 @@
 //! Tolerations of the pod. Two that agree on key, operator, value and effect are the same.
 
+use std::collections::BTreeSet;
+
 use super::{
-    Draft,
+    A_LIST, Draft,
     list::{Current, merge},
 };
 use crate::engine::{
@@ -20,7 +22,7 @@ pub(in crate::engine) fn bring(
 ) {
     let Some(spec) = pod.spec.get() else { return };
     if spec.tolerations.is_wrong() {
-        return draft.wrong_type("tolerations", "a list");
+        return draft.wrong_type("tolerations", A_LIST);
     }
     let current = Current {
         place: pod.place.member("spec").member("tolerations"),
@@ -38,9 +40,11 @@ pub(in crate::engine) fn bring(
 /// Whether every recorded toleration is still there.
 pub(in crate::engine) fn is_there(pod: &PodPart<'_, '_>, record: &Record) -> bool {
     let list = pod.spec.get().map(|spec| &spec.tolerations);
-    let is_there =
-        |hash: &String| list.is_some_and(|list| list.present().any(|entry| hex8(entry.hash) == *hash));
-    record.tol.iter().all(is_there)
+    let there: BTreeSet<String> = match list {
+        Some(list) if !record.tol.is_empty() => list.present().map(|entry| hex8(entry.hash)).collect(),
+        _ => BTreeSet::new(),
+    };
+    record.tol.iter().all(|hash| there.contains(hash))
 }
 
 /// A toleration's key as `kubectl describe` has it: `key=value:effect op=operator`.

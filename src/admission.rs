@@ -1,0 +1,16 @@
+//! The admission door: the bytes of an `AdmissionReview` in, the bytes of the answer and what was decided out.
+//!
+//! It knows what the review says, and nothing else of the cluster. The labels of the namespace are unknown.
+
+mod answer;
+mod audit;
+mod failure;
+mod outcome;
+mod respond;
+mod review;
+mod text;
+mod warnings;
+
+pub use outcome::{Outcome, Skip};
+pub use respond::{Answer, Decision, respond};
+pub use review::{BadReview, Operation};
