@@ -1,0 +1,211 @@
+//! When a new CA begins, when a serving certificate is issued, when an old CA is dropped.
+//!
+//! The order keeps every handshake good. A new CA is first written into the bundle; a leaf of it is issued only when
+//! the caBundle has had it for a while; and an old CA stays in the bundle until it expires, which no leaf of it
+//! survives. So whatever leaf stands in the Secret may be served by every replica that reads it.
+
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::CertificateDer;
+
+use super::{
+    authority::BACKDATE, bundle::Bundle, held::Held, pair::Pair, pem::Details, server_names::ServerNames,
+};
+
+/// How long things last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// A CA, from its issue.
+    pub authority: Duration,
+    /// A serving certificate, from its issue.
+    pub leaf: Duration,
+    /// From the moment that a caBundle has a CA to the moment that every API server uses it. Each of them follows the
+    /// webhook configurations by a watch, which takes seconds at most.
+    pub settle: Duration,
+}
+
+/// A leaf is renewed every 20 days, a CA every 8 months: often enough that it is known to work, and long enough that an
+/// injector which is away for days comes back to a certificate that is valid.
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            authority: Duration::from_hours(365 * 24),
+            leaf: Duration::from_hours(30 * 24),
+            settle: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What to do to the Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing for now.
+    Wait,
+    /// Make a new CA, and put it into the bundle.
+    BeginAuthority,
+    /// Issue a serving certificate.
+    IssueLeaf,
+    /// Take the expired CAs out of the bundle.
+    DropAuthorities,
+}
+
+/// A step, why, and when to ask again at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// What to do.
+    pub step: Step,
+    /// Why, in a few words; for the log.
+    pub reason: &'static str,
+    /// When the answer may change though nothing else does. A timer must not be trusted with it: timers stand still
+    /// while a machine is suspended, so ask every minute.
+    pub again: SystemTime,
+}
+
+/// The CAs that the caBundle of every entry has, and since when this process has seen them there.
+#[derive(Debug, Clone, Default)]
+pub struct InPlace(Vec<(CertificateDer<'static>, SystemTime)>);
+
+impl InPlace {
+    /// Takes note of what every caBundle has now.
+    pub fn observe(&mut self, everywhere: &Bundle, now: SystemTime) {
+        let since = |certificate: &CertificateDer<'_>| {
+            let seen = self.0.iter().find(|(known, _)| known == certificate);
+            // A clock that was set back must not make the wait longer.
+            seen.map_or(now, |(_, since)| (*since).min(now))
+        };
+        self.0 = everywhere
+            .iter()
+            .map(|trusted| (trusted.certificate().clone(), since(trusted.certificate())))
+            .collect();
+    }
+
+    /// Since when it has been there.
+    fn since(&self, certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+        let (_, since) = self.0.iter().find(|(known, _)| known == certificate)?;
+        Some(*since)
+    }
+}
+
+/// Whether a pair may be handed to the server: clients accept it now.
+pub fn may_serve(pair: &Pair, everywhere: &Bundle, now: SystemTime) -> bool {
+    everywhere.trusts(pair.chain(), now).is_ok()
+}
+
+/// What to do, by the first row that fits:
+///
+/// | CA in the Secret | is it in the caBundle | leaf in the Secret | step |
+/// |---|---|---|---|
+/// | none, unusable, not valid now, or in its last third | | | `BeginAuthority` |
+/// | good | no | | `Wait` |
+/// | good | yes | unusable, not valid now, lacks a name, or of no CA of the bundle | `IssueLeaf` |
+/// | good | not long enough | still good | `Wait` |
+/// | good | yes | of another CA, or in its last third | `IssueLeaf` |
+/// | good | yes | good, and the bundle has an expired CA | `DropAuthorities` |
+/// | good | yes | good | `Wait` |
+pub fn decide(
+    held: &Held,
+    in_place: &InPlace,
+    names: &ServerNames,
+    now: SystemTime,
+    lifetimes: Lifetimes,
+) -> Decision {
+    let at_once = |step, reason| Decision {
+        step,
+        reason,
+        again: now,
+    };
+    let Some(authority) = &held.authority else {
+        return at_once(Step::BeginAuthority, "the Secret has no CA that can issue");
+    };
+    match age(authority.details(), now) {
+        Age::Early => return at_once(Step::BeginAuthority, "the CA begins in the future"),
+        Age::Expired => return at_once(Step::BeginAuthority, "the CA has expired"),
+        Age::LastThird => return at_once(Step::BeginAuthority, "the CA is in the last third of its life"),
+        Age::Good => {}
+    }
+    let wait = |reason, moments: &[SystemTime]| Decision {
+        step: Step::Wait,
+        reason,
+        again: moments
+            .iter()
+            .copied()
+            .fold(two_thirds(authority.details()), SystemTime::min),
+    };
+    let Some(since) = in_place.since(authority.certificate()) else {
+        return wait("the caBundle does not have the CA yet", &[]);
+    };
+    let Some(leaf) = &held.leaf else {
+        return at_once(
+            Step::IssueLeaf,
+            "the Secret has no serving certificate that can be used",
+        );
+    };
+    let state = age(leaf.details(), now);
+    match state {
+        Age::Early => return at_once(Step::IssueLeaf, "the serving certificate begins in the future"),
+        Age::Expired => return at_once(Step::IssueLeaf, "the serving certificate has expired"),
+        Age::Good | Age::LastThird => {}
+    }
+    if !names.as_slice().iter().all(|name| leaf.names().contains(name)) {
+        return at_once(Step::IssueLeaf, "the serving certificate lacks a name");
+    }
+    if held.bundle.trusts(leaf.chain(), now).is_err() {
+        return at_once(
+            Step::IssueLeaf,
+            "no CA of the Secret issued the serving certificate",
+        );
+    }
+    let own = Bundle::from_iter([authority.trusted().clone()]);
+    let is_of_another = own.trusts(leaf.chain(), now).is_err();
+    let settled = since.checked_add(lifetimes.settle).unwrap_or(since);
+    match (is_of_another, state) {
+        (true, _) if now < settled => {
+            return wait("the CA has not been in the caBundle for long", &[settled]);
+        }
+        (true, _) => return at_once(Step::IssueLeaf, "there is a new CA"),
+        (false, Age::LastThird) => {
+            return at_once(
+                Step::IssueLeaf,
+                "the serving certificate is in the last third of its life",
+            );
+        }
+        (false, _) => {}
+    }
+    if held.bundle.living(now) != held.bundle {
+        return at_once(Step::DropAuthorities, "a CA of the bundle has expired");
+    }
+    let first_end = held
+        .bundle
+        .iter()
+        .map(|trusted| trusted.details().not_after)
+        .min();
+    wait(
+        "everything is in order",
+        &[two_thirds(leaf.details()), first_end.unwrap_or(now)],
+    )
+}
+
+/// How far into its life a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Early,
+    Good,
+    LastThird,
+    Expired,
+}
+
+fn age(details: &Details, now: SystemTime) -> Age {
+    match now {
+        now if now < details.not_before => Age::Early,
+        now if now > details.not_after => Age::Expired,
+        now if now >= two_thirds(details) => Age::LastThird,
+        _ => Age::Good,
+    }
+}
+
+/// The moment at which two thirds of its life are over, counted from its issue.
+fn two_thirds(details: &Details) -> SystemTime {
+    let issue = details.not_before + BACKDATE;
+    let life = details.not_after.duration_since(issue).unwrap_or_default();
+    issue + life / 3 * 2
+}

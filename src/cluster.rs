@@ -1,0 +1,137 @@
+//! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
+
+pub mod self_managed;
+pub mod serving_cert;
+pub mod webhook_config;
+
+use std::time::Duration;
+
+use kube::api::PatchParams;
+
+/// Who wrote a field, in the object's `managedFields`.
+const FIELD_MANAGER: &str = "alumet-injector";
+
+/// Longest wait for one answer of the API server; a watch is not an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Why something in the cluster cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no client of an API server.
+    #[error("the cluster cannot be found; set KUBECONFIG, or run in a pod with a service account")]
+    Config(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An object that somebody else makes is not there.
+    #[error("there is no {what}; {mend}")]
+    Missing {
+        /// Kind, namespace and name.
+        what: String,
+        /// What to do.
+        mend: &'static str,
+    },
+    /// The service account may not do this.
+    #[error("may not {verb} the {what}; give the service account the verb {verb:?} for it, by resourceNames")]
+    Forbidden {
+        /// Kubernetes' word for what was asked.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+    },
+    /// The API server did not answer in time.
+    #[error("no answer within {} s to {verb} of the {what}", ANSWER_WITHIN.as_secs())]
+    Timeout {
+        /// Kubernetes' word for what was asked.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+    },
+    /// Anything else.
+    #[error("cannot {verb} the {what}")]
+    Request {
+        /// Kubernetes' word for what was asked.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// The answer is not the object. What stands in it is not shown, since it may be a Secret's.
+    #[error("the answer to {verb} of the {what} is not such an object")]
+    Answer {
+        /// Kubernetes' word for what was asked.
+        verb: &'static str,
+        /// Kind, namespace and name.
+        what: String,
+    },
+    /// No entry of the webhook configuration leads to this server.
+    #[error(
+        "no entry of the {what} leads to {target}; set its clientConfig, or start with the names that it has"
+    )]
+    NoEntry {
+        /// Kind and name.
+        what: String,
+        /// Service or hosts.
+        target: String,
+    },
+    /// A certificate was not made.
+    #[error("no certificate for the {what}")]
+    Unissued {
+        /// Kind, namespace and name.
+        what: String,
+        /// Why.
+        source: crate::certs::Unissued,
+    },
+    /// The server does not take the certificate.
+    #[error("the certificate cannot be served with")]
+    NotServed(#[source] self_managed::Refusal),
+    /// What was written is not enough, round after round.
+    #[error("the {what} is changed by somebody else again and again")]
+    Contended {
+        /// Kind, namespace and name.
+        what: String,
+    },
+}
+
+/// Waits for an answer, and says in one sentence what came instead of it.
+async fn answer<T>(
+    verb: &'static str,
+    what: &str,
+    missing: &'static str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER_WITHIN, request).await {
+        Ok(answered) => answered.map_err(|error| refused(verb, what, missing, error)),
+        Err(_) => Err(Error::Timeout {
+            verb,
+            what: what.to_owned(),
+        }),
+    }
+}
+
+/// The sentence for what the client library says.
+fn refused(verb: &'static str, what: &str, missing: &'static str, error: kube::Error) -> Error {
+    let what = what.to_owned();
+    match &error {
+        kube::Error::Api(status) if status.code == 404 => Error::Missing { what, mend: missing },
+        kube::Error::Api(status) if status.code == 403 => Error::Forbidden { verb, what },
+        _ => Error::Request {
+            verb,
+            what,
+            source: Box::new(error),
+        },
+    }
+}
+
+/// What a patch says besides its operations.
+fn patch_params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// The API server that KUBECONFIG or the pod's service account names.
+pub async fn client() -> Result<kube::Client, Error> {
+    kube::Client::try_default()
+        .await
+        .map_err(|error| Error::Config(Box::new(error)))
+}

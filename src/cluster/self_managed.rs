@@ -1,0 +1,218 @@
+//! The self-managed mode: keeps the Secret, the caBundle and the serving certificate in step, for as long as it runs.
+//!
+//! Each round reads the Secret, does what `certs::renewal` decides, brings the caBundle to what the Secret says, and
+//! hands the certificate over when the caBundle trusts it. A round begins when the webhook configuration changes, and
+//! at least every minute by the clock on the wall: timers stand still while a machine is suspended.
+
+use std::{
+    pin::pin,
+    time::{Duration, SystemTime},
+};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::{Client, runtime::watcher::DefaultBackoff};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error,
+    serving_cert::{Read, ServingCert},
+    webhook_config::{Target, WebhookConfig},
+};
+use crate::certs::{
+    Bundle, Pair, ServerNames,
+    renewal::{Decision, InPlace, Lifetimes, Step, decide, may_serve},
+};
+
+/// Longest time between two rounds.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// Shortest time between two rounds that nothing but the clock asks for.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// Writes of one round. Three lead from an empty Secret to a leaf; more means that somebody writes against us.
+const MAX_WRITES: usize = 8;
+
+/// What the self-managed mode is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Namespace of Service and Secret.
+    pub namespace: String,
+    /// The Service through which the API server calls.
+    pub service: String,
+    /// The Secret that holds CA and certificate; it must exist.
+    pub secret: String,
+    /// The `MutatingWebhookConfiguration` whose entries lead to the Service.
+    pub webhook: String,
+    /// Names of the certificate.
+    pub names: ServerNames,
+    /// How long CA and certificate last.
+    pub lifetimes: Lifetimes,
+    /// The clock on the wall.
+    pub clock: fn() -> SystemTime,
+}
+
+/// Why a certificate that was handed over is not served.
+pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs until it is cancelled, and hands over each certificate that is to be served from now on.
+///
+/// Whatever fails is logged in a sentence and tried again, later each time; what was handed over goes on being served.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    on_pair: impl FnMut(&Pair) -> Result<(), Refusal> + Send,
+    cancel: CancellationToken,
+) {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => {}
+        () = Keeper::new(client, settings, on_pair).keep() => {}
+    }
+}
+
+/// The webhook configuration as the watch showed it last.
+enum Seen {
+    NothingYet,
+    Absent,
+    Present(Box<MutatingWebhookConfiguration>),
+}
+
+struct Keeper<F> {
+    secret: ServingCert,
+    webhook: WebhookConfig,
+    settings: Settings,
+    on_pair: F,
+    in_place: InPlace,
+    seen: Seen,
+    serving: Option<Pair>,
+}
+
+impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
+    fn new(client: Client, settings: Settings, on_pair: F) -> Self {
+        let target = Target {
+            namespace: settings.namespace.clone(),
+            service: settings.service.clone(),
+            names: settings.names.clone(),
+        };
+        Self {
+            secret: ServingCert::new(client.clone(), &settings.namespace, &settings.secret),
+            webhook: WebhookConfig::new(client, &settings.webhook, target),
+            settings,
+            on_pair,
+            in_place: InPlace::default(),
+            seen: Seen::NothingYet,
+            serving: None,
+        }
+    }
+
+    async fn keep(mut self) {
+        let mut changes = pin!(self.webhook.watch());
+        let mut delays = DefaultBackoff::default();
+        loop {
+            let wait = match self.round().await {
+                Ok(again) => {
+                    delays = DefaultBackoff::default();
+                    let until = again.duration_since((self.settings.clock)()).unwrap_or_default();
+                    until.clamp(LOOK_AFTER, LOOK_EVERY)
+                }
+                Err(error) => {
+                    let again_in = delays.next().unwrap_or(LOOK_EVERY);
+                    tracing::warn!(error = %sentence(&error), ?again_in, "the serving certificate is not kept");
+                    again_in
+                }
+            };
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(Ok(Some(config))) => self.seen = Seen::Present(Box::new(config)),
+                    Some(Ok(None)) => self.seen = Seen::Absent,
+                    Some(Err(error)) => {
+                        tracing::warn!(error = %sentence(&error), "changes of the caBundle are not seen");
+                    }
+                    None => changes.set(self.webhook.watch()),
+                },
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One round; gives the time of the next one at the latest.
+    async fn round(&mut self) -> Result<SystemTime, Error> {
+        let now = (self.settings.clock)();
+        // The watch is as old as it is; the Secret is read after it, so that its bundle is never the older one.
+        let everywhere = match &self.seen {
+            Seen::Present(config) => self.webhook.target().everywhere(config),
+            Seen::NothingYet | Seen::Absent => Bundle::default(),
+        };
+        self.in_place.observe(&everywhere, now);
+        let (read, decision) = self.keep_secret(now).await?;
+        let written = match &self.seen {
+            // There is nothing yet to compare with.
+            Seen::NothingYet => false,
+            Seen::Absent => return Err(self.webhook.missing()),
+            Seen::Present(config) => self.webhook.write(config, &read.held.bundle).await?,
+        };
+        if written {
+            tracing::info!(
+                what = self.webhook.what(),
+                authorities = read.held.bundle.len(),
+                "caBundle written"
+            );
+        }
+        if let Some(pair) = read.held.leaf
+            && self.serving.as_ref() != Some(&pair)
+            && may_serve(&pair, &everywhere, now)
+        {
+            (self.on_pair)(&pair).map_err(Error::NotServed)?;
+            self.serving = Some(pair);
+        }
+        Ok(decision.again)
+    }
+
+    /// Brings the Secret to where there is nothing to do for now.
+    async fn keep_secret(&self, now: SystemTime) -> Result<(Read, Decision), Error> {
+        let Settings { names, lifetimes, .. } = &self.settings;
+        let what = self.secret.what();
+        let mut read = self.secret.read().await?;
+        for _ in 0..MAX_WRITES {
+            let decision = decide(&read.held, &self.in_place, names, now, *lifetimes);
+            let change = read
+                .held
+                .carry_out(decision.step, names, now, *lifetimes)
+                .map_err(|source| Error::Unissued {
+                    what: what.clone(),
+                    source,
+                })?;
+            if decision.step == Step::Wait || change.is_empty() {
+                return Ok((read, decision));
+            }
+            for (key, why) in &read.held.unusable {
+                tracing::warn!(what, key, why, "an entry of the Secret cannot be used");
+            }
+            read = match self.secret.write(&read.version, &change).await? {
+                Some(written) => {
+                    tracing::info!(what, step = ?decision.step, reason = decision.reason, "Secret written");
+                    written
+                }
+                None => self.secret.read().await?,
+            };
+        }
+        Err(Error::Contended { what })
+    }
+}
+
+/// An error and its causes, in one line.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !text.contains(&inner) {
+            text.push_str(": ");
+            text.push_str(&inner);
+        }
+        cause = error.source();
+    }
+    text
+}
