@@ -1,8 +1,16 @@
 //! The command line: what a user may type, and nothing more.
 
+mod certs;
+#[cfg(feature = "server")]
+mod serve;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
+#[cfg(feature = "server")]
+pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
 
 use crate::names::Component;
 
@@ -36,6 +44,14 @@ pub enum Command {
     Check(Check),
     /// Print the catalogue of agent plugins, or all about one.
     Catalog(Catalog),
+    /// Serve admission: the API server calls, and each Alumet object is completed as it is created or changed.
+    ///
+    /// Reviews are taken at POST /mutate by HTTPS; /livez, /readyz and /metrics are on a port of their own, by plain
+    /// HTTP. SIGTERM and SIGINT end it after the calls in flight; a second signal ends it at once, with exit code 1.
+    #[cfg(feature = "server")]
+    Serve(Box<Serve>),
+    /// Issue a serving certificate with a CA of its own, or look at certificates.
+    Certs(Certs),
 }
 
 /// What a door cannot read from the objects themselves.

@@ -1,6 +1,7 @@
 //! The commands: each reads what it needs, calls the layers below, prints, and says how the process ends.
 
 mod catalog;
+mod certs;
 mod check;
 mod config;
 mod exit;
@@ -9,9 +10,11 @@ mod helm_values;
 mod io;
 mod post_render;
 mod print;
+#[cfg(feature = "server")]
+mod serve;
 mod uninject;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::SystemTime};
 
 use clap::CommandFactory as _;
 use exit::{Exit, Failure};
@@ -27,6 +30,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Catalog(args)) => catalog::run(args),
+        #[cfg(feature = "server")]
+        Some(Command::Serve(args)) => serve::run(*args),
+        Some(Command::Certs(args)) => certs::run(args),
         None => without_command(),
     };
     match done {
@@ -50,4 +56,13 @@ fn without_command() -> Result<Exit, Failure> {
          --post-renderer alumet-injector --post-renderer-args post-render"
             .to_owned(),
     ))
+}
+
+/// The wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command is where the clock is read; below it is passed on"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
 }

@@ -3,6 +3,7 @@
 //! It does no I/O, reads no clock and cannot fail on a well-formed object: what it cannot do, it reports. Every door
 //! calls [`plan`], so that all doors give the same answer.
 
+mod conclusion;
 mod content;
 pub mod facts;
 pub mod field;
@@ -17,5 +18,6 @@ pub mod setup;
 mod target;
 mod unplan;
 
-pub use plan::{Plan, explain, plan};
+pub use conclusion::Plan;
+pub use plan::{explain, plan};
 pub use unplan::unplan;

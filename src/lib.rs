@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! L3  main.rs, cli.rs, commands/      parse arguments, read files, wire, exit code
-//! L1  manifest/, post_render.rs       bytes <-> model; no file system, environment, network or clock
+//! L2  server/, cluster/, telemetry.rs network, cluster, clock
+//! L1  manifest/, post_render.rs,      bytes <-> model; no file system, environment, network or clock
+//!     admission/, certs/
 //! L0  engine/, agent_config/,         values in, values out
 //!     names.rs, source.rs, finding.rs
 //! ```
@@ -19,8 +21,17 @@ pub mod agent_config;
 
 pub mod engine;
 
+pub mod admission;
+pub mod certs;
 pub mod manifest;
 pub mod post_render;
+
+#[cfg(feature = "server")]
+pub mod cluster;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod telemetry;
 
 pub mod cli;
 pub mod commands;

@@ -33,7 +33,7 @@ pub(super) enum Failure {
     /// A file or a stream cannot be read or written.
     #[error("cannot {action} {what}")]
     Io {
-        /// `read` or `write`.
+        /// `read`, `write`, `listen on`.
         action: &'static str,
         /// Path of the file, or the stream's name.
         what: String,

@@ -50,6 +50,48 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|source| failure("write", &path.display(), source))
 }
 
+/// Who may read a file that is written whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// As the user's umask says.
+    Any,
+    /// Nobody but the owner, mode 600.
+    Owner,
+}
+
+/// Writes a file beside its place and moves it there, so that it is never seen in part, nor with the mode of an older
+/// one.
+pub(super) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    options
+        .open(&beside)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| failure("write", &Path::new(&beside).display(), source))?;
+    fs::rename(&beside, path).map_err(|source| failure("write", &path.display(), source))
+}
+
+/// Makes a directory and those above it.
+pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(|source| failure("make", &path.display(), source))
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failure("remove", &path.display(), error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes to stdout. A reader that has gone away (`| head -1`) has seen what it wanted.
 pub(super) fn print<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use alumet_injector::{
+    admission::Skip,
     agent_config::codes::CODES,
     cli::Cli,
     engine::report::{Note, Reason},
@@ -197,7 +198,10 @@ fn every_command_and_option_is_shown() {
                 .any(|line| line.starts_with("$ ") && line.contains(&format!("alumet-injector {name}"))),
             "docs/commands.md shows no example of {name}"
         );
-        for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+        let arguments = command
+            .get_arguments()
+            .chain(command.get_subcommands().flat_map(clap::Command::get_arguments));
+        for long in arguments.filter_map(clap::Arg::get_long) {
             options += 1;
             assert!(
                 section.contains(&format!("`--{long}")),
@@ -229,7 +233,7 @@ fn the_exit_codes_of_the_help_are_documented() {
 }
 
 /// One table for each closed set.
-fn code_tables() -> [(&'static str, String); 3] {
+fn code_tables() -> [(&'static str, String); 4] {
     let table = |rows: &mut dyn Iterator<Item = (&str, String)>| {
         let rows: String = rows
             .map(|(code, sentence)| format!("| `{code}` | {sentence} |\n"))
@@ -248,6 +252,10 @@ fn code_tables() -> [(&'static str, String); 3] {
         (
             "reasons",
             table(&mut Reason::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
+        ),
+        (
+            "skips",
+            table(&mut Skip::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
         ),
         (
             "notes",

@@ -2,7 +2,7 @@
 
 use alumet_injector::engine::{
     self, Plan,
-    facts::{Facts, Operation},
+    facts::{Facts, Known, Operation},
     object::ObjectView,
     setup::{Fresh, Snapshot},
 };
@@ -96,6 +96,19 @@ fn a_pod_keeps_what_its_template_gave_it_and_gets_the_registry() {
         without["spec"]["containers"][0]["image"],
         "ghcr.io/alumet-dev/a:1"
     );
+}
+
+#[test]
+fn a_report_names_the_namespace_of_the_object_else_that_of_the_door() {
+    let facts = Facts {
+        namespace: Known::Known("of-the-door"),
+        ..Facts::RENDER
+    };
+    let mut object = daemon_set(&json!({"name": "a"}));
+    assert_eq!(plan(&object, &Facts::RENDER).report.object(), "DaemonSet d");
+    assert_eq!(plan(&object, &facts).report.object(), "DaemonSet of-the-door/d");
+    object["metadata"]["namespace"] = json!("its-own");
+    assert_eq!(plan(&object, &facts).report.object(), "DaemonSet its-own/d");
 }
 
 #[test]

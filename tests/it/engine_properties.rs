@@ -251,7 +251,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 /// An object of ours, injected or not, in which some parts were replaced by something odd.
-fn odd_object() -> impl Strategy<Value = Value> {
+pub(crate) fn odd_object() -> impl Strategy<Value = Value> {
     (
         object(),
         any::<bool>(),

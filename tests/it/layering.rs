@@ -9,7 +9,7 @@ use std::{
 use crate::files::root;
 
 /// Each room of `src/`, from the bottom up, with the rooms that it may import besides itself.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("names", &[]),
     ("source", &[]),
     ("finding", &[]),
@@ -20,10 +20,26 @@ const ROOMS: [(&str, &[&str]); 9] = [
         "post_render",
         &["names", "source", "finding", "agent_config", "engine", "manifest"],
     ),
+    (
+        "admission",
+        &["names", "source", "finding", "agent_config", "engine"],
+    ),
+    ("certs", &[]),
+    ("telemetry", &[]),
+    (
+        "server",
+        &["names", "finding", "engine", "admission", "certs", "telemetry"],
+    ),
+    ("cluster", &["names", "certs"]),
     ("cli", &["names"]),
     (
         "commands",
         &[
+            "admission",
+            "certs",
+            "telemetry",
+            "server",
+            "cluster",
             "names",
             "source",
             "finding",
@@ -37,7 +53,9 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// Rooms that know nothing of the world.
-const PURE: [&str; 7] = [
+const PURE: [&str; 9] = [
+    "admission",
+    "certs",
     "names",
     "source",
     "finding",

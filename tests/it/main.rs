@@ -8,6 +8,18 @@
     reason = "tests panic on purpose, print what they counted, and hold long tables"
 )]
 
+/// The cases of `tests/admission`: review, response and decision.
+mod admission;
+/// Bodies that are no review are refused in one sentence.
+mod admission_bad_reviews;
+/// Warnings and audit annotations are bounded.
+mod admission_bounds;
+/// Admission answers with the engine's patch, which is that of post-render but for images.
+mod admission_doors;
+/// Objects that were made to cost more than they should.
+mod admission_hostile;
+/// No body makes admission panic, and every answer holds.
+mod admission_properties;
 /// The agent's configuration from values: against texts written by hand.
 mod agent_config;
 /// Agent configurations are checked as the agent reads them.
@@ -22,6 +34,16 @@ mod agent_config_schema;
 mod agent_config_secrets;
 /// The catalogue against the agent's own default file.
 mod catalog;
+/// `certs issue` and `certs inspect`, as a user types them.
+mod certs_command;
+/// What is issued is accepted by a TLS client, for its names and in its time.
+mod certs_issue;
+/// A certificate chain and its key: what is read, and each way in which two texts are no pair.
+mod certs_pair;
+/// When a CA begins, a certificate is issued and an old CA dropped; and years of it in steps of an hour.
+mod certs_renewal;
+/// The caBundle of our entries, whatever else a webhook configuration holds.
+mod certs_webhook;
 /// The binary as a user types it.
 mod cli;
 /// The documents: examples are run, links followed, lists compared with the code.
@@ -47,6 +69,10 @@ mod generated;
 mod golden;
 /// Every golden case can be taken out again, and together they show every code.
 mod golden_codes;
+/// The hard cases of the webhook, each with its test.
+mod hard_cases;
+/// What goes into the image of the webhook, and as whom it runs.
+mod image;
 /// The layers of `ARCHITECTURE.md`, read off the sources.
 mod layering;
 /// What is written is read back as the same.
@@ -66,5 +92,21 @@ mod manifest_stream;
 mod markdown;
 /// Whole streams of any shape: foreign documents stay, ours go in and come out again.
 mod post_render_properties;
+/// How a server ends.
+mod server_end;
+/// What a server meets on a bad day: one table.
+mod server_hard_cases;
+/// The key pair is read anew from its files.
+mod server_key_files;
+/// A review that takes long holds up no other call.
+mod server_long_reviews;
+/// The memo changes no answer.
+mod server_memo;
+/// What is counted, and where it is read.
+mod server_metrics;
+/// The command `serve` as a process: signals, log, exit codes.
+mod server_process;
+/// A server on loopback, and a client that can misbehave.
+mod server_support;
 /// Objects as the API server compares them.
 mod stored;

@@ -1,0 +1,261 @@
+//! What the server counts. Every label comes from a closed set, never from what somebody sent.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use super::{connection::Cut, memo::MemoNumbers, refusal::Cause};
+use crate::admission::Decision;
+
+/// Kinds that are told apart; all others are `other`.
+const KINDS: [&str; 7] = [
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "Pod",
+    "StatefulSet",
+];
+
+/// Upper bounds of the latency, in seconds: an answer takes some ten microseconds, a client waits for ten seconds.
+const LATENCIES: [f64; 14] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Admission {
+    operation: &'static str,
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    cause: &'static str,
+}
+
+/// How a handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handshake {
+    /// The two did not agree, or the client went away.
+    Failed,
+    /// It took too long.
+    Deadline,
+}
+
+/// Values that are looked up when somebody asks for the metrics.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live {
+    pub(super) connections: usize,
+    pub(super) calls: usize,
+    pub(super) body_bytes: usize,
+    pub(super) not_after: Option<SystemTime>,
+    pub(super) memo: MemoNumbers,
+    pub(super) dropped_lines: u64,
+}
+
+/// A metric, for the documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// Its name, as it is scraped.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, without full stop.
+    pub help: &'static str,
+}
+
+/// Declares the metrics: the field, its type, and the row of the documents. A counter is registered by its name
+/// without `_total`, which the format appends.
+macro_rules! metrics {
+    ($($field:ident: $type:ty = $new:expr, $kind:ident $name:literal $suffix:literal [$($label:literal),*] $help:literal;)+) => {
+        /// All metrics, as `docs/metrics.md` lists them.
+        pub const METRICS: &[Described] = &[$(Described {
+            name: concat!("alumet_injector_", $name, $suffix),
+            kind: stringify!($kind),
+            labels: &[$($label),*],
+            help: $help,
+        }),+];
+
+        /// The metrics of a process.
+        #[derive(Debug)]
+        pub(super) struct Metrics {
+            registry: Registry,
+            $($field: $type,)+
+        }
+
+        impl Metrics {
+            fn registered() -> Self {
+                let mut registry = Registry::with_prefix("alumet_injector");
+                $(let $field: $type = $new; registry.register($name, $help, $field.clone());)+
+                Self { registry, $($field,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    admissions: Family<Admission, Counter> = Family::default(), counter "admission_requests" "_total" ["operation", "kind", "outcome"]
+        "Reviews that were answered, by what became of them";
+    duration: Histogram = Histogram::new(LATENCIES), histogram "admission_duration_seconds" "" []
+        "Time from the end of a call's headers until its answer is made, of reviews that were answered";
+    calls: Gauge = Gauge::default(), gauge "calls_in_flight" "" []
+        "Calls that are being answered";
+    body_bytes: Gauge = Gauge::default(), gauge "body_bytes_in_flight" "" []
+        "Bytes of bodies that were received and belong to calls in flight";
+    connections: Gauge = Gauge::default(), gauge "connections" "" []
+        "Open connections to the HTTPS port";
+    refused_calls: Family<Why, Counter> = Family::default(), counter "refused_calls" "_total" ["cause"]
+        "Calls that were not answered with a review";
+    refused_connections: Counter = Counter::default(), counter "refused_connections" "_total" []
+        "Connections that were closed at once, since there were too many";
+    failed_accepts: Counter = Counter::default(), counter "failed_accepts" "_total" []
+        "Connections that the system could not give to the server, for want of file descriptors mostly";
+    failed_handshakes: Family<Why, Counter> = Family::default(), counter "failed_handshakes" "_total" ["cause"]
+        "TLS handshakes that failed";
+    cut_connections: Family<Why, Counter> = Family::default(), counter "cut_connections" "_total" ["cause"]
+        "Connections that ended because a deadline passed, or because what came was not HTTP/1";
+    failed_connections: Counter = Counter::default(), counter "failed_connections" "_total" []
+        "Connections that ended because of a fault of the server";
+    not_after: Gauge = Gauge::default(), gauge "certificate_not_after_timestamp_seconds" "" []
+        "When the serving certificate expires, in seconds since 1970; 0 without one";
+    failed_reloads: Counter = Counter::default(), counter "failed_certificate_reloads" "_total" []
+        "New key pairs that could not be served with, so that the last good one stayed";
+    memo_hits: Counter = Counter::default(), counter "memo_hits" "_total" []
+        "Setups that were known from an earlier review";
+    memo_misses: Counter = Counter::default(), counter "memo_misses" "_total" []
+        "Setups that were worked out";
+    memo_bytes: Gauge = Gauge::default(), gauge "memo_bytes" "" []
+        "Bytes of the setups that are remembered, about";
+    dropped_lines: Counter = Counter::default(), counter "dropped_log_lines" "_total" []
+        "Log lines that were dropped, since they came faster than they could be written";
+    build: Family<Build, Gauge> = Family::default(), gauge "build_info" "" ["version"]
+        "1, with the version of this program";
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+impl Metrics {
+    /// Every cause is there from the start, so that its first time is seen as a change.
+    pub(super) fn new() -> Arc<Self> {
+        let metrics = Self::registered();
+        let version = env!("CARGO_PKG_VERSION");
+        metrics.build.get_or_create(&Build { version }).set(1);
+        for cause in Cause::ALL {
+            drop(metrics.refused_calls.get_or_create(&why(cause.label())));
+        }
+        for cause in Handshake::ALL {
+            drop(metrics.failed_handshakes.get_or_create(&why(cause.label())));
+        }
+        for cause in Cut::ALL {
+            drop(metrics.cut_connections.get_or_create(&why(cause.label())));
+        }
+        Arc::new(metrics)
+    }
+
+    /// A review was answered.
+    pub(super) fn admitted(&self, decision: &Decision, took: Duration) {
+        self.admissions
+            .get_or_create(&Admission {
+                operation: decision.operation.as_str(),
+                kind: known_kind(&decision.kind),
+                outcome: decision.outcome.code(),
+            })
+            .inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn call_refused(&self, cause: Cause) {
+        self.refused_calls.get_or_create(&why(cause.label())).inc();
+    }
+
+    pub(super) fn connection_refused(&self) {
+        self.refused_connections.inc();
+    }
+
+    pub(super) fn accept_failed(&self) {
+        self.failed_accepts.inc();
+    }
+
+    pub(super) fn handshake_failed(&self, cause: Handshake) {
+        self.failed_handshakes.get_or_create(&why(cause.label())).inc();
+    }
+
+    pub(super) fn connection_cut(&self, cut: Cut) {
+        self.cut_connections.get_or_create(&why(cut.label())).inc();
+    }
+
+    pub(super) fn connection_failed(&self) {
+        self.failed_connections.inc();
+    }
+
+    pub(super) fn reload_failed(&self) {
+        self.failed_reloads.inc();
+    }
+
+    /// All metrics in the text format of `OpenMetrics`.
+    pub(super) fn text(&self, live: &Live) -> String {
+        let Live {
+            connections,
+            calls,
+            body_bytes,
+            not_after,
+            memo,
+            dropped_lines,
+        } = *live;
+        self.connections.set(signed(connections));
+        self.calls.set(signed(calls));
+        self.body_bytes.set(signed(body_bytes));
+        self.not_after.set(not_after.map_or(0, seconds));
+        self.memo_bytes.set(signed(memo.bytes));
+        let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
+        set(&self.memo_hits, memo.hits);
+        set(&self.memo_misses, memo.misses);
+        set(&self.dropped_lines, dropped_lines);
+        let mut text = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Handshake {
+    const ALL: [Self; 2] = [Self::Failed, Self::Deadline];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+fn why(cause: &'static str) -> Why {
+    Why { cause }
+}
+
+fn known_kind(kind: &str) -> &'static str {
+    KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
+}
+
+fn signed(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| signed(since.as_secs()))
+}

@@ -1,0 +1,150 @@
+//! The HTTPS port's one path: `POST /mutate`.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Request, Response, header},
+    routing::post,
+};
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    body::{self, Received},
+    budget::{Budget, Share},
+    log,
+    metrics::Metrics,
+    refusal::{Cause, plain},
+    settings::Limits,
+    world::Admit,
+};
+use crate::admission::{Answer, BadReview};
+
+/// Longest review that is answered on the thread that serves, in bytes. Those of pods and workloads have some thousand,
+/// and are answered within microseconds; a hostile one of the longest may take seconds.
+const SHORT: usize = 64 << 10;
+
+/// How many longer reviews are worked on at a time, each on a thread of its own.
+pub(super) const LONG_AT_A_TIME: usize = 2;
+
+/// What all calls share.
+pub(super) struct Desk {
+    pub(super) admit: Arc<dyn Admit>,
+    pub(super) limits: Limits,
+    pub(super) calls: Arc<Budget>,
+    pub(super) body_bytes: Arc<Budget>,
+    pub(super) long_reviews: Arc<Semaphore>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Why there is no review in the answer.
+enum Refused {
+    For(Cause),
+    BadReview(BadReview),
+}
+
+impl From<Cause> for Refused {
+    fn from(cause: Cause) -> Self {
+        Self::For(cause)
+    }
+}
+
+/// What is served on the HTTPS port.
+pub(super) fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/mutate", post(mutate))
+        .method_not_allowed_fallback(async |State(desk): State<Arc<Desk>>| refuse(&desk, Cause::WrongMethod))
+        .fallback(async |State(desk): State<Arc<Desk>>| refuse(&desk, Cause::UnknownPath))
+        .with_state(desk)
+}
+
+fn refuse(desk: &Desk, cause: Cause) -> Response<Body> {
+    tracing::debug!(cause = cause.label(), "a call is refused");
+    desk.metrics.call_refused(cause);
+    cause.response()
+}
+
+async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response<Body> {
+    let begin = Instant::now();
+    match review(&desk, request, begin).await {
+        Ok(answer) => {
+            let took = begin.elapsed();
+            desk.metrics.admitted(&answer.decision, took);
+            log::decision(&answer.decision, took);
+            json(answer.body)
+        }
+        Err(Refused::For(cause)) => refuse(&desk, cause),
+        Err(Refused::BadReview(error)) => {
+            refuse(&desk, Cause::BadReview);
+            plain(Cause::BadReview.status(), error.to_string())
+        }
+    }
+}
+
+/// From a request to its answer. What it took of the budgets is given back at its end, or when the client goes away
+/// and hyper drops it half way.
+async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<Answer, Refused> {
+    let _call: Share = desk.calls.one().ok_or(Cause::CallsInFlight)?;
+    if !is_plain_json(request.headers()) {
+        return Err(Cause::WrongContentType.into());
+    }
+    let Limits {
+        max_body_bytes,
+        body_timeout,
+        request_timeout,
+        ..
+    } = desk.limits;
+    let deadline = begin + body_timeout.min(request_timeout);
+    let body = body::read(request.into_body(), max_body_bytes, &desk.body_bytes, deadline).await?;
+    if body.bytes.len() <= SHORT {
+        return respond(desk.admit.as_ref(), &body);
+    }
+    let turn = Arc::clone(&desk.long_reviews).acquire_owned();
+    let Ok(Ok(turn)) = timeout_at(begin + request_timeout, turn).await else {
+        return Err(Cause::CallsInFlight.into());
+    };
+    let admit = Arc::clone(&desk.admit);
+    // The turn goes along: where the client goes away, the work does not end before its end.
+    let work = move || {
+        let _turn = turn;
+        respond(admit.as_ref(), &body)
+    };
+    spawn_blocking(work).await.map_err(|_ended| Cause::Panic)?
+}
+
+/// The engine waits for nothing, and it cannot be interrupted. A fault in it ends this call alone.
+fn respond(admit: &dyn Admit, body: &Received) -> Result<Answer, Refused> {
+    catch_unwind(AssertUnwindSafe(|| admit.respond(&body.bytes)))
+        .map_err(|_payload| Cause::Panic)?
+        .map_err(Refused::BadReview)
+}
+
+/// Whether the body is JSON as it is. Parameters of the type (`charset=utf-8`) do not matter.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
+    let is_plain = headers
+        .get(header::CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    is_json && is_plain
+}
+
+fn json(body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

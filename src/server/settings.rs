@@ -1,0 +1,52 @@
+//! What the server is told at its start: addresses, limits and deadlines. The defaults are those of the command line.
+
+use std::time::Duration;
+
+/// Limits on what comes from outside, and deadlines for it. Sizes are bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Body of one call; a longer one is answered with 413.
+    pub max_body_bytes: usize,
+    /// Bodies of all calls together; what would not fit is answered with 429.
+    pub max_bytes_in_flight: usize,
+    /// Calls that are being answered; one more is answered with 429.
+    pub max_calls_in_flight: usize,
+    /// Connections to the HTTPS port; one more is closed at once.
+    pub max_connections: usize,
+    /// Calls on one connection; the answer to the last one closes it.
+    pub max_requests_per_connection: u32,
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From the end of the handshake, or from the first byte of a later request, to the end of its headers.
+    pub header_timeout: Duration,
+    /// From the end of the headers to the end of the body; after it the answer is 408.
+    pub body_timeout: Duration,
+    /// From the end of the headers until the last byte of the answer is sent; after it the connection is closed.
+    pub request_timeout: Duration,
+    /// How long a connection stays open on which nothing is asked. Longer than clients keep theirs (90 s in Go), or a
+    /// call that is just being sent meets a connection that is just being closed.
+    pub idle_timeout: Duration,
+}
+
+/// The way to the end, after the first signal.
+#[derive(Debug, Clone, Copy)]
+pub struct Leaving {
+    /// How long calls are still accepted while the process says that it is not ready.
+    pub shutdown_delay: Duration,
+    /// How long the calls in flight may take after that.
+    pub drain_timeout: Duration,
+}
+
+/// The admin port's own limits: a kubelet and a few scrapers.
+pub(super) const ADMIN: Limits = Limits {
+    max_body_bytes: 0,
+    max_bytes_in_flight: 0,
+    max_calls_in_flight: 64,
+    max_connections: 64,
+    max_requests_per_connection: 1000,
+    handshake_timeout: Duration::from_secs(5),
+    header_timeout: Duration::from_secs(5),
+    body_timeout: Duration::from_secs(5),
+    request_timeout: Duration::from_secs(10),
+    idle_timeout: Duration::from_mins(2),
+};
