@@ -37,7 +37,8 @@ impl Line {
     }
 }
 
-/// Every `helm install`, `upgrade` and `template` of the shell blocks, each as the shell splits it.
+/// Every `helm install`, `upgrade` and `template` of the shell blocks, each as the shell splits it. Blocks that need no
+/// flag, for the webhook serves the namespace, are `sh webhook`.
 fn lines(text: &str) -> Vec<Line> {
     let blocks = fences(text).into_iter().filter(|fence| fence.info == "sh");
     blocks

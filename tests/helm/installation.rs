@@ -4,11 +4,7 @@
 //! For each values file of `chart/ci`, `tests/installations/<file>/` has what the chart wrote on the objects and what the
 //! engine made of it. `BLESS=1` rewrites it.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use alumet_injector::{
     agent_config::check_toml,
@@ -20,18 +16,15 @@ use alumet_injector::{
         setup::{Fresh, Snapshot},
     },
     finding::Severity,
-    manifest::{load, stream},
     names::{self, Component},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    charts::{Objects, case_of, objects, values_files},
     files::{golden, root},
     support::{Helm, Renderer, Template},
 };
-
-/// The objects of a stream, by kind and name.
-pub(crate) type Objects = BTreeMap<String, Value>;
 
 #[test]
 fn both_helms_give_the_same_complete_installation_for_every_values_file() {
@@ -299,49 +292,12 @@ fn rendered(helm: &Helm, file: &Path, renderer: Renderer<'_>) -> Objects {
     objects(&helm.template(&template).stdout)
 }
 
-/// The objects of a stream.
-pub(crate) fn objects(text: &str) -> Objects {
-    let mut objects = Objects::new();
-    for document in stream::documents(text.as_bytes()) {
-        if document.body().trim_ascii().is_empty() {
-            continue;
-        }
-        let value = load::read(&document).unwrap().value;
-        let key = format!(
-            "{} {}",
-            value["kind"].as_str().unwrap(),
-            value["metadata"]["name"].as_str().unwrap()
-        );
-        assert!(
-            objects.insert(key.clone(), value).is_none(),
-            "{key} is there once"
-        );
-    }
-    objects
-}
-
 fn component(object: &Value) -> Option<Component> {
     Component::parse(
         object["metadata"]["labels"]
             .get(names::COMPONENT_LABEL)?
             .as_str()?,
     )
-}
-
-/// `tainted-nodes` for `tainted-nodes-values.yaml`.
-fn case_of(file: &Path) -> String {
-    let name = file.file_stem().unwrap().to_str().unwrap();
-    name.trim_end_matches("-values").to_owned()
-}
-
-/// The values files of `chart/ci`.
-pub(crate) fn values_files() -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(root("chart/ci"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    files
 }
 
 fn pretty(value: &Value) -> String {

@@ -3,9 +3,15 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests panic on purpose")]
 
 mod chart;
+#[path = "../charts.rs"]
+mod charts;
 mod docs;
 #[path = "../files.rs"]
 mod files;
+mod injector_arguments;
+mod injector_chart;
+mod injector_docs;
+mod injector_install;
 mod installation;
 #[path = "../markdown.rs"]
 mod markdown;

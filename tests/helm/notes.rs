@@ -6,36 +6,10 @@
 use std::{fs, path::Path};
 
 use crate::{
+    charts::{notes_of_the_seed, version},
     files::root,
     support::{Helm, Major, Template, write},
 };
-
-/// The seed's example, with the two things that differ from install to install.
-fn of_the_seed(version: &str, secret: &str) -> String {
-    format!(
-        r#"Installing alumet
-Your installed version  {version}
-Your instance name is:  test-alumet
-
-
-    influxdb plugin is enabled, a secret to get access to influxdb database must be defined
-
-
-
-            A secret {secret} was created
-            To get influxdb admin user password, decode the admin-password key from your secret:
-            kubectl  -n test get secret {secret} -o jsonpath="{{.data.admin-password}}" | base64 -d
-            To get influxdb token, decode the admin-token key from your secret:
-            kubectl  -n test get secret {secret} -o jsonpath="{{.data.admin-token}}" | base64 -d
-"#
-    )
-}
-
-fn version() -> String {
-    let chart = fs::read_to_string(root("chart/Chart.yaml")).unwrap();
-    let version = chart.lines().find_map(|line| line.strip_prefix("version: "));
-    version.unwrap().to_owned()
-}
 
 /// A copy of a folder with everything in it.
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -90,7 +64,7 @@ fn printed(helm: &Helm, set: &[&str]) -> String {
 
 #[test]
 fn the_notes_of_the_seeds_example_are_those_of_the_seed() {
-    let seed = of_the_seed(&version(), "test-alumet-influxdb2-auth");
+    let seed = notes_of_the_seed(&version(), "test-alumet-influxdb2-auth");
     for helm in Helm::both() {
         let notes = notes(&helm, &[]);
         assert!(notes.starts_with(&seed), "{:?}:\n{notes}", helm.major);

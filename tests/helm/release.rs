@@ -12,8 +12,8 @@ use alumet_injector::names::{COMPONENT_LABEL, Component, HOOK_ANNOTATION};
 use serde_json::Value;
 
 use crate::{
+    charts::{Objects, case_of, objects, values_files},
     files::root,
-    installation::{Objects, objects, values_files},
     support::{Failure, Helm, INJECTOR, Major, Renderer, Template},
 };
 
@@ -156,12 +156,6 @@ pub(crate) fn handed_over(helm: &Helm, values: &[&Path], set: &[&str]) -> String
         ..Template::of(&chart)
     })
     .report
-}
-
-/// The name of a values file without what all of them have.
-pub(crate) fn case_of(file: &Path) -> String {
-    let stem = file.file_stem().unwrap().to_str().unwrap();
-    stem.trim_end_matches("-values").to_owned()
 }
 
 /// The paths of all leaves of a value, lists and empty maps being leaves.

@@ -7,10 +7,10 @@ use alumet_injector::names::{self, Component};
 use serde_json::Value;
 
 use crate::{
+    charts::{case_of, values_files},
     files::root,
-    installation::values_files,
     notes::copy,
-    release::{Release, case_of, ci_streams, handed_over, injector},
+    release::{Release, ci_streams, handed_over, injector},
     support::{Helm, Major, Renderer, Template},
 };
 

@@ -6,9 +6,9 @@ use alumet_injector::{agent_config::needs, manifest::emit, names::Component};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    charts::{case_of, values_files},
     files::root,
-    installation::values_files,
-    release::{Release, case_of, handed_over, injector},
+    release::{Release, handed_over, injector},
     support::{Helm, write},
 };
 

@@ -123,6 +123,8 @@ pub(crate) struct Helm {
     pub(crate) major: Major,
     path: PathBuf,
     home: TempDir,
+    /// The cluster that it sees; none without.
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 impl Helm {
@@ -135,6 +137,7 @@ impl Helm {
             major,
             path: program(major.variable()),
             home: tempfile::tempdir().expect("a temporary folder can be made"),
+            kubeconfig: None,
         };
         // Helm 3 refuses to load plugins of Helm 4, so it gets none.
         if major == Major::Four {
@@ -153,9 +156,12 @@ impl Helm {
 
     /// Runs Helm with `arguments`; `Err` when it cannot be started or its exit code is not 0.
     pub(crate) fn run(&self, arguments: &[OsString]) -> Result<String, Failure> {
-        let output = isolated(&self.path, self.home.path())
-            .env("HELM_PLUGINS", self.plugins())
-            .args(arguments)
+        let mut command = isolated(&self.path, self.home.path());
+        command.env("HELM_PLUGINS", self.plugins()).args(arguments);
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+        }
+        let output = command
             .output()
             .unwrap_or_else(|e| fail(&format!("{} cannot be started: {e}", self.path.display())));
         outcome(&format!("{:?} {arguments:?}", self.major), output)
@@ -190,7 +196,7 @@ impl Helm {
     }
 
     /// Helm 3 names a program and all its arguments, Helm 4 a plugin that has the first argument already.
-    fn renderer_arguments(&self, renderer: Renderer<'_>, report: &Path) -> Vec<OsString> {
+    pub(crate) fn renderer_arguments(&self, renderer: Renderer<'_>, report: &Path) -> Vec<OsString> {
         let (program, plugin) = match renderer {
             Renderer::None => return Vec::new(),
             Renderer::Copy => ("cat", "copy"),

@@ -1,0 +1,120 @@
+{{/* Names: the longest that is made of it is the Service `<fullname>-metrics`, of at most 63 characters. */}}
+{{- define "injector.fullname" -}}
+{{- $own := "alumet-injector" -}}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name $own) (contains $own .Release.Name) -}}
+{{- .Values.fullnameOverride | default $name | trunc 55 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "injector.configurationName" -}}
+{{- .Values.webhook.configurationName | default (include "injector.fullname" .) -}}
+{{- end }}
+
+{{/* The injector fills this Secret in self-managed mode. */}}
+{{- define "injector.servingCert" -}}
+{{- include "injector.fullname" . }}-serving-cert
+{{- end }}
+
+{{/*
+The Secret with tls.crt and tls.key that is mounted. cert-manager's has another name than the injector's own: a change
+of the mode would else let Helm delete what cert-manager has just written.
+*/}}
+{{- define "injector.tlsSecret" -}}
+{{- if eq .Values.certificates.mode "files" -}}
+{{- .Values.certificates.secretName -}}
+{{- else -}}
+{{- include "injector.fullname" . }}-tls
+{{- end -}}
+{{- end }}
+
+{{- define "injector.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "injector.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end }}
+
+{{/* Whether the server of this release works with the cluster: `true` or nothing. */}}
+{{- define "injector.selfManaged" -}}
+{{- if and .Values.deployment.enabled (eq .Values.certificates.mode "self-managed") -}}true{{- end -}}
+{{- end }}
+
+{{- define "injector.certManager" -}}
+{{- if and .Values.deployment.enabled (eq .Values.certificates.mode "cert-manager") -}}true{{- end -}}
+{{- end }}
+
+{{- define "injector.selectorLabels" -}}
+app.kubernetes.io/name: alumet-injector
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Name, namespace, labels and annotations of an object. Arguments: root, name; of one that is in no namespace: cluster;
+further annotations: annotations. */}}
+{{- define "injector.metadata" -}}
+{{- $root := .root -}}
+{{- $own := include "injector.selectorLabels" $root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" (toString $root.Chart.AppVersion) -}}
+{{- $_ := set $own "app.kubernetes.io/part-of" "alumet" -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+name: {{ .name }}
+{{- if not .cluster }}
+namespace: {{ $root.Release.Namespace }}
+{{- end }}
+labels:
+  {{- merge $own $root.Values.commonLabels | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "injector.image" -}}
+{{- $image := .Values.image -}}
+{{- $image.registry }}/{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- with $image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* The arguments of the program. What is null is left to the program. */}}
+{{- define "injector.args" -}}
+{{- $server := .Values.server -}}
+- serve
+- {{ printf "--listen=%s:%d" $server.address (int $server.httpsPort) | quote }}
+- {{ printf "--admin-listen=%s:%d" $server.address (int $server.adminPort) | quote }}
+{{- if include "injector.selfManaged" . }}
+- --self-managed
+- --namespace={{ .Release.Namespace }}
+- --service={{ include "injector.fullname" . }}
+- --secret={{ include "injector.servingCert" . }}
+- --webhook={{ include "injector.configurationName" . }}
+{{- else }}
+- --tls-cert-file=/etc/alumet-injector/tls/tls.crt
+- --tls-key-file=/etc/alumet-injector/tls/tls.key
+{{- end }}
+{{- range $value, $flag := dict
+      "tlsMinVersion" "tls-min-version"
+      "logLevel" "log-level"
+      "logFormat" "log-format" }}
+  {{- with get $server $value }}
+- --{{ $flag }}={{ . }}
+  {{- end }}
+{{- end }}
+{{- range $value, $flag := dict
+      "maxBodyBytes" "max-body-bytes"
+      "maxBytesInFlight" "max-bytes-in-flight"
+      "maxConnections" "max-connections"
+      "maxRequestsPerConnection" "max-requests-per-connection"
+      "maxCallsInFlight" "max-calls-in-flight" }}
+  {{- with get $server.limits $value }}
+- --{{ $flag }}={{ int64 . }}
+  {{- end }}
+{{- end }}
+{{- range $value, $flag := dict
+      "handshakeTimeoutSeconds" "handshake-timeout"
+      "headerTimeoutSeconds" "header-timeout"
+      "bodyTimeoutSeconds" "body-timeout"
+      "idleTimeoutSeconds" "idle-timeout" }}
+  {{- with get $server.limits $value }}
+- --{{ $flag }}={{ int64 . }}s
+  {{- end }}
+{{- end }}
+- --request-timeout={{ mul .Values.webhook.timeoutSeconds 800 }}ms
+- --shutdown-delay={{ int64 $server.shutdownDelaySeconds }}s
+- --drain-timeout={{ int64 $server.drainTimeoutSeconds }}s
+{{- end }}
