@@ -12,7 +12,9 @@ FUZZ_SECONDS ?= 60
 TARGET ?=
 
 tools := tests/tools/tools.sh
-# Paths of Helm 3, Helm 4 and helm-unittest into the environment of the lines that follow.
+helms := helm3 helm4 helm-unittest
+# Paths of the programs that the lines which follow need into their environment: $(with_helms), or all.
+with_helms = tools_env="$$($(tools) env $(helms))"; eval "$$tools_env"
 with_tools = tools_env="$$($(tools) env)"; eval "$$tools_env"
 plugin := deploy/helm-plugin
 
@@ -30,21 +32,33 @@ need-cargo:
 check: need-cargo ## Format, lints and the tests that need no other program; under a minute when warm
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	@# Not among "all targets", so that a bare `cargo test` needs no Helm.
-	$(CARGO) clippy --test helm -- -D warnings
+	@# Not among "all targets", so that a bare `cargo test` needs no Helm and no cluster.
+	$(CARGO) clippy --test helm --test cluster -- -D warnings
 	$(CARGO) check --lib --no-default-features
 	$(CARGO) test
 
 .PHONY: test
-test: need-cargo ## Everything: check, then the charts and the tests with real Helm 3 and Helm 4; what CI runs
-	@echo "make test: about 3 minutes, and about 12 the first time (2 cores), when the crates are compiled and these programs got:"
+test: need-cargo ## Everything: check, then the tests with real Helm 3 and Helm 4, and on a control plane; what CI runs
+	@echo "make test: about 5 minutes, and about 25 the first time (2 cores), when the crates are compiled and these programs got:"
 	@$(tools) plan
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test-helm
+	@$(MAKE) --no-print-directory test-cluster
 
 .PHONY: test-helm
 test-helm: need-cargo ## The charts and the tests with real Helm 3 and Helm 4 alone
-	@$(with_tools); set -x; $(CARGO) test --test helm
+	@$(with_helms); set -x; $(CARGO) test --test helm
+
+.PHONY: test-cluster
+test-cluster: need-cargo ## The tests on a real control plane alone: API server, controllers, five simulated nodes
+	@$(with_tools); set -x; $(CARGO) test --test cluster
+
+.PHONY: cluster
+cluster: need-cargo ## The same control plane for you to try things on, until Ctrl-C takes it away
+	@# Not through cargo, which would not wait for what Ctrl-C takes away.
+	@$(with_tools); \
+	suite=$$($(CARGO) test --quiet --test cluster --no-run --message-format=json-render-diagnostics | sed -n '/"name":"cluster"/s/.*"executable":"\([^"]*\)".*/\1/p'); \
+	exec "$$suite" play
 
 .PHONY: demo
 demo: need-cargo ## Show the main job on this machine: needs Rust, nothing else
@@ -53,7 +67,7 @@ demo: need-cargo ## Show the main job on this machine: needs Rust, nothing else
 ##@ What tests need
 
 .PHONY: tools
-tools: ## Get Helm 3, Helm 4 and helm-unittest in the pinned versions: from PATH, the cache, or built with Go
+tools: ## Get Helm 3 and 4, helm-unittest, Kubernetes, etcd and kwok in pinned versions: from PATH, the cache, or Go (15 min, 8 GB)
 	@$(tools) build
 	@$(tools) plan
 
@@ -66,11 +80,12 @@ tools-env: ## Print where they are: eval "$(make -s tools-env)"
 .PHONY: bless
 bless: need-cargo ## Rewrite the golden files from what the code gives now; read the diff before you commit it
 	BLESS=1 $(CARGO) test --test it
-	@$(with_tools); set -x; BLESS=1 $(CARGO) test --test helm
+	@$(with_helms); set -x; BLESS=1 $(CARGO) test --test helm
 
 .PHONY: generate
-generate: need-cargo ## Rewrite the files that are generated from the code: tables, schema, chart files, plugin pages
+generate: need-cargo ## Rewrite the files that are generated from the code: tables, schema, chart files, plugin pages, install.yaml
 	BLESS=1 $(CARGO) test --test it generated
+	@$(with_tools); set -x; BLESS=1 $(CARGO) test --test helm generated
 
 .PHONY: helm-plugin
 helm-plugin: need-cargo ## Build the Helm 4 plugin into deploy/helm-plugin/bin (TARGET=<triple> for another machine)
@@ -79,8 +94,12 @@ helm-plugin: need-cargo ## Build the Helm 4 plugin into deploy/helm-plugin/bin (
 ##@ Now and then
 
 .PHONY: bench
-bench: need-cargo ## Benchmarks; nothing is asserted
-	$(CARGO) bench
+bench: need-cargo ## Benchmarks, about 10 minutes and as long again to compile; nothing is asserted
+	@peer=$$(benches/peer/build.sh); set -x; WEBHOOK_PEER="$$peer" $(CARGO) bench
+
+.PHONY: bench-webhook
+bench-webhook: need-cargo ## The server alone, beside a bare echo and a webhook in Go; about 3 minutes when built
+	@peer=$$(benches/peer/build.sh); set -x; WEBHOOK_PEER="$$peer" $(CARGO) bench --bench webhook
 
 .PHONY: fuzz
 fuzz: need-cargo ## Run each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain and cargo-fuzz

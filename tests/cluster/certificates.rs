@@ -1,0 +1,307 @@
+//! The self-managed mode against the real API server: Secret, caBundle, and exactly the verbs that it needs.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use alumet_injector::{
+    certs::{Bundle, Pair, ServerNames, renewal::Lifetimes},
+    cluster::{
+        Error,
+        self_managed::{self, Settings},
+        serving_cert::ServingCert,
+        webhook_config::{Target, WebhookConfig},
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::StreamExt as _;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Case, Cluster, cases, poll::wait_for};
+
+const SOON: Duration = Duration::from_mins(1);
+
+/// The verbs of `certs/README.md`.
+const SECRET: [&str; 2] = ["get", "patch"];
+const WEBHOOK: [&str; 3] = ["list", "watch", "patch"];
+
+pub(crate) fn cases() -> Vec<Case> {
+    cases![
+        an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended,
+        each_verb_is_needed,
+    ]
+}
+
+#[expect(clippy::disallowed_methods, reason = "the API server has the same clock")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+fn names(namespace: &str) -> ServerNames {
+    ServerNames::of_service("injector", namespace).unwrap()
+}
+
+fn target(namespace: &str) -> Target {
+    Target {
+        namespace: namespace.to_owned(),
+        service: "injector".to_owned(),
+        names: names(namespace),
+    }
+}
+
+fn entry(name: &str, namespace: &str) -> Value {
+    json!({
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Ignore",
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}],
+        "namespaceSelector": {"matchLabels": {"no.such/namespace": "x"}},
+        "clientConfig": {"service": {"namespace": namespace, "name": "injector", "path": "/mutate"}},
+    })
+}
+
+/// What the chart makes: an empty Secret, the webhook configuration, and the rights of a service account. Names are the
+/// namespace's where they are the whole cluster's.
+fn install(cluster: &Cluster, namespace: &str, secret_verbs: &[&str], webhook_verbs: &[&str]) {
+    let role = |kind: &str, group: &str, resource: &str, name: &str, verbs: &[&str]| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+            "metadata": {"name": namespace, "namespace": namespace},
+            "rules": [{"apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": verbs}],
+        })
+    };
+    let binding = |kind: &str, role: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+            "metadata": {"name": namespace, "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": namespace},
+            "subjects": [{"kind": "ServiceAccount", "name": "injector", "namespace": namespace}],
+        })
+    };
+    let mut objects = vec![
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "injector", "namespace": namespace}}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "serving-cert", "namespace": namespace}}),
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": namespace},
+            "webhooks": [entry("mutate.injector.alumet.dev", namespace)],
+        }),
+        binding("RoleBinding", "Role"),
+        binding("ClusterRoleBinding", "ClusterRole"),
+    ];
+    objects.push(role("Role", "", "secrets", "serving-cert", secret_verbs));
+    let (group, resource) = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations");
+    objects.push(role("ClusterRole", group, resource, namespace, webhook_verbs));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    cluster
+        .kubectl_with(&["apply", "-f", "-"], &list.to_string())
+        .ok();
+}
+
+/// A client with the rights of the service account alone.
+async fn client(kubeconfig: &std::path::Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.unwrap()).unwrap()
+}
+
+fn ca_bundles(cluster: &Cluster, namespace: &str) -> Vec<Bundle> {
+    let text = cluster
+        .kubectl(&["get", "mutatingwebhookconfiguration", namespace, "-o", "json"])
+        .ok();
+    let object: Value = serde_json::from_str(&text).unwrap();
+    let bundle = |entry: &Value| {
+        let pem = STANDARD.decode(entry["clientConfig"]["caBundle"].as_str().unwrap_or_default());
+        Bundle::read(&pem.unwrap()).unwrap_or_default()
+    };
+    object["webhooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(bundle)
+        .collect()
+}
+
+fn an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended(cluster: &Cluster) {
+    let namespace = cluster.namespace("self-managed");
+    install(cluster, &namespace, &SECRET, &WEBHOOK);
+    let kubeconfig = cluster.kubeconfig_of(&namespace, "injector");
+    let handed: Arc<Mutex<Vec<Pair>>> = Arc::default();
+    let cancel = CancellationToken::new();
+    let settings = Settings {
+        namespace: namespace.clone(),
+        service: "injector".to_owned(),
+        secret: "serving-cert".to_owned(),
+        webhook: namespace.clone(),
+        names: names(&namespace),
+        lifetimes: Lifetimes::default(),
+        clock,
+    };
+    let (to, until) = (Arc::clone(&handed), cancel.clone());
+    let running = std::thread::scope(|threads| {
+        let running = threads.spawn(|| {
+            cluster.block_on(async {
+                let take = move |pair: &Pair| {
+                    to.lock().unwrap().push(pair.clone());
+                    Ok(())
+                };
+                self_managed::run(client(&kubeconfig).await, settings, take, until).await;
+            });
+        });
+        let pair = |count: usize| {
+            wait_for("a certificate", SOON, || {
+                handed.lock().unwrap().get(count).cloned()
+            })
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            watched(cluster, &namespace, &pair);
+        }));
+        cancel.cancel();
+        running.join().unwrap();
+        outcome
+    });
+    if let Err(panic) = running {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn watched(cluster: &Cluster, namespace: &str, pair: &dyn Fn(usize) -> Pair) {
+    let first = pair(0);
+    assert_eq!(first.names(), names(namespace).as_slice());
+    let bundles = ca_bundles(cluster, namespace);
+    assert_eq!(bundles.len(), 1);
+    bundles[0].trusts(first.chain(), clock()).unwrap();
+    let keys = cluster
+        .kubectl(&[
+            "get",
+            "secret",
+            "serving-cert",
+            "-n",
+            namespace,
+            "-o",
+            "go-template={{range $k, $_ := .data}}{{$k}} {{end}}",
+        ])
+        .ok();
+    assert_eq!(keys.trim(), "bundle.crt ca.crt ca.key tls.crt tls.key");
+
+    // As an upgrade of the chart does it: one entry renamed, one added, one of somebody else.
+    let mut foreign = entry("foreign.example.org", namespace);
+    foreign["clientConfig"]["service"]["name"] = json!("another");
+    let entries = [
+        foreign,
+        entry("renamed.injector.alumet.dev", namespace),
+        entry("added.injector.alumet.dev", namespace),
+    ];
+    let patch = json!({"webhooks": entries}).to_string();
+    cluster
+        .kubectl(&[
+            "patch",
+            "mutatingwebhookconfiguration",
+            namespace,
+            "--type",
+            "merge",
+            "--patch",
+            &patch,
+        ])
+        .ok();
+    wait_for("the caBundle of a renamed and of a new entry", SOON, || {
+        let now = ca_bundles(cluster, namespace);
+        (now[0].is_empty() && now[1] == bundles[0] && now[2] == bundles[0]).then_some(())
+    });
+
+    // The commands of the README; a change of the webhook configuration wakes it sooner than the clock would.
+    let emptied = json!({"data": {"tls.crt": null, "tls.key": null}}).to_string();
+    cluster
+        .kubectl(&[
+            "patch",
+            "secret",
+            "serving-cert",
+            "-n",
+            namespace,
+            "--type",
+            "merge",
+            "--patch",
+            &emptied,
+        ])
+        .ok();
+    cluster
+        .kubectl(&[
+            "annotate",
+            "mutatingwebhookconfiguration",
+            namespace,
+            "touched=yes",
+        ])
+        .ok();
+    let second = pair(1);
+    assert_ne!(second, first);
+    bundles[0].trusts(second.chain(), clock()).unwrap();
+}
+
+/// The verb that an error says is missing.
+fn forbidden<T>(result: Result<T, Error>) -> Option<&'static str> {
+    match result {
+        Ok(_) => None,
+        Err(Error::Forbidden { verb, .. }) => Some(verb),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// All that it asks of the API server, until something is forbidden.
+async fn ask_everything(client: Client, namespace: &str) -> Option<&'static str> {
+    let secret = ServingCert::new(client.clone(), namespace, "serving-cert");
+    let webhook = WebhookConfig::new(client, namespace, target(namespace));
+    let read = match secret.read().await {
+        Ok(read) => read,
+        Err(error) => return forbidden::<()>(Err(error)),
+    };
+    let change = vec![("bundle.crt", String::new())];
+    let written = secret.write(&read.version, &change).await;
+    if let Some(verb) = forbidden(written) {
+        return Some(verb);
+    }
+    let mut seen = webhook.watch();
+    let config = match seen.next().await.unwrap() {
+        Ok(config) => config.unwrap(),
+        Err(error) => return forbidden::<()>(Err(error)),
+    };
+    let authority = alumet_injector::certs::Authority::new(clock(), Duration::from_hours(1)).unwrap();
+    let bundle = Bundle::from_iter([authority.trusted().clone()]);
+    if let Some(verb) = forbidden(webhook.write(&config, &bundle).await) {
+        return Some(verb);
+    }
+    // It sees its own write, or why it does not.
+    match seen.next().await.unwrap() {
+        Ok(config) => {
+            assert_eq!(target(namespace).everywhere(&config.unwrap()), bundle);
+            None
+        }
+        Err(error) => forbidden::<()>(Err(error)),
+    }
+}
+
+fn each_verb_is_needed(cluster: &Cluster) {
+    let without = |verbs: &[&'static str], verb: &str| -> Vec<&'static str> {
+        verbs.iter().copied().filter(|it| *it != verb).collect()
+    };
+    let mut cases = vec![(None, SECRET.to_vec(), WEBHOOK.to_vec())];
+    cases.extend(SECRET.map(|verb| (Some(verb), without(&SECRET, verb), WEBHOOK.to_vec())));
+    cases.extend(WEBHOOK.map(|verb| (Some(verb), SECRET.to_vec(), without(&WEBHOOK, verb))));
+    for (missing, secret, webhook) in cases {
+        let namespace = cluster.namespace("verbs");
+        install(cluster, &namespace, &secret, &webhook);
+        let kubeconfig = cluster.kubeconfig_of(&namespace, "injector");
+        // The authorizer follows the roles by a watch of its own.
+        wait_for("the rights to be what they are to be", SOON, || {
+            let found =
+                cluster.block_on(async { ask_everything(client(&kubeconfig).await, &namespace).await });
+            (found == missing).then_some(())
+        });
+    }
+}

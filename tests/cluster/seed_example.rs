@@ -1,0 +1,278 @@
+//! The seed's example as its reader types it: what Helm says, what kubectl lists, and what each pod has.
+
+use std::{env, fs};
+
+use alumet_injector::names::{Component, STATUS_ANNOTATION};
+use serde_json::{Value, json};
+
+use crate::{
+    charts::{notes_of_the_seed, version},
+    files::root,
+    helm::{Major, program},
+    release::{CLIENT, Door, INFLUXDB, Release, SERVER, SOON, env_of, is_ready, node_of},
+    support::{
+        Case, Cluster, cases,
+        cluster::run,
+        control_plane::NODES,
+        poll::{try_wait_for, wait_for},
+    },
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    cases![
+        the_seeds_example_by_the_webhook_alone,
+        the_seeds_example_by_the_post_renderer_of_helm_3,
+        the_seeds_example_by_the_post_renderer_of_helm_4,
+        every_path_of_the_seed_set_at_once_runs,
+        configurations_of_the_users_own_are_mounted_as_they_are,
+    ]
+}
+
+/// The seed's listings, but for AGE and RESTARTS, which is 0 in all of them.
+const PODS: &str = "\
+NAME                                               READY   STATUS                  RESTARTS   AGE
+test-alumet-alumet-relay-client-6ssmd              1/1     Running                 0          56s
+test-alumet-alumet-relay-client-h4ntl              1/1     Running                 0          56s
+test-alumet-alumet-relay-client-hsgdl              1/1     Running                 0          56s
+test-alumet-alumet-relay-client-ms2hd              1/1     Running                 0          56s
+test-alumet-alumet-relay-client-zvvbg              1/1     Running                 0          56s
+test-alumet-alumet-relay-server-54d548d487-9v62r   1/1     Running                 0          56s
+test-alumet-influxdb2-0                            1/1     Running                 0          56s
+";
+const SERVICES: &str = "\
+NAME                        TYPE           CLUSTER-IP       EXTERNAL-IP     PORT(S)        AGE
+test-alumet-alumet-relay-server   ClusterIP      10.102.121.155   <none>         50051/TCP      63s
+test-alumet-influxdb2             LoadBalancer   10.104.55.25     192.168.1.48   80:30421/TCP   63s
+";
+
+/// What the seed's own cluster had, and its section on private images sets; the taint is that of `node-4`.
+const EXAMPLE: [&str; 5] = [
+    "influxdb2.service.type=LoadBalancer",
+    "global.secret=gh-registry-secret",
+    "alumet-relay-client.tolerations[0].key=node-role.kubernetes.io/control-plane",
+    "alumet-relay-client.tolerations[0].operator=Exists",
+    "alumet-relay-client.tolerations[0].effect=NoSchedule",
+];
+
+fn the_seeds_example_by_the_webhook_alone(cluster: &Cluster) {
+    cluster.injector();
+    cluster.make_namespace("test", &json!({}));
+    let release = Release::new(cluster, "test", Major::Four, Door::Webhook);
+    the_example(&release);
+}
+
+fn the_seeds_example_by_the_post_renderer_of_helm_3(cluster: &Cluster) {
+    let namespace = cluster.namespace("seed");
+    the_example(&Release::new(cluster, &namespace, Major::Three, Door::PostRender));
+}
+
+fn the_seeds_example_by_the_post_renderer_of_helm_4(cluster: &Cluster) {
+    let namespace = cluster.namespace("seed");
+    the_example(&Release::new(cluster, &namespace, Major::Four, Door::PostRender));
+}
+
+/// The namespace's name stands in what Helm and the chart say, and nowhere else.
+fn the_example(release: &Release<'_>) {
+    pull_secret(release);
+    release.volume_for(INFLUXDB);
+    let said = release.install("seed-default", &EXAMPLE);
+    let (head, notes) = said.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{said}"));
+    for line in [
+        "NAME: test-alumet",
+        &format!("NAMESPACE: {}", release.namespace),
+        "STATUS: deployed",
+        "REVISION: 1",
+    ] {
+        assert!(head.lines().any(|one| one == line), "no `{line}` in\n{said}");
+    }
+    let wanted = notes_of_the_seed(&version(), "test-alumet-influxdb2-auth")
+        .replace("-n test ", &format!("-n {} ", release.namespace));
+    assert!(notes.starts_with(&wanted), "{said}");
+
+    same_table("pods", release, |listed| {
+        (shape_of_pods(listed), shape_of_pods(PODS))
+    });
+    same_table("svc", release, |listed| {
+        (shape_of_services(listed), shape_of_services(SERVICES))
+    });
+    the_clients_are_as_the_seed_says(release);
+    the_server_is_as_the_seed_says(release);
+    the_commands_of_the_notes_decode_the_secret(release, notes);
+}
+
+/// Waits until kubectl lists what the seed lists.
+#[track_caller]
+fn same_table(kind: &str, release: &Release<'_>, compare: impl Fn(&str) -> (String, String)) {
+    let mut last = String::new();
+    let same = try_wait_for(SOON, || {
+        last = release.kubectl(&["get", kind]);
+        let (listed, wanted) = compare(&last);
+        (listed == wanted).then_some(())
+    });
+    assert!(same.is_some(), "kubectl lists\n{last}");
+}
+
+/// NAME without its random end, READY, STATUS and RESTARTS, sorted as kubectl sorts them.
+fn shape_of_pods(listed: &str) -> String {
+    let line = |line: &str| {
+        let mut columns: Vec<&str> = line.split_whitespace().take(4).collect();
+        columns[0] = [CLIENT, SERVER]
+            .into_iter()
+            .find(|name| columns[0].starts_with(&format!("{name}-")))
+            .unwrap_or(columns[0]);
+        columns.join(" ") + "\n"
+    };
+    listed.lines().map(line).collect()
+}
+
+/// NAME, TYPE and PORT(S), the port of the nodes being whichever was free.
+fn shape_of_services(listed: &str) -> String {
+    let line = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let port = columns[4].split(['/', ':']).next().unwrap();
+        let on_nodes = columns[4].contains(':');
+        format!("{} {} {port} {on_nodes}\n", columns[0], columns[1])
+    };
+    listed.lines().map(line).collect()
+}
+
+fn the_clients_are_as_the_seed_says(release: &Release<'_>) {
+    let pods = release.ready(Component::RelayClient, NODES.len());
+    let mut on: Vec<&str> = pods.iter().map(node_of).collect();
+    on.sort_unstable();
+    assert_eq!(on, NODES.map(|node| node.name), "one on each node");
+    for pod in &pods {
+        assert_complete(release, pod, "seed-relay-client");
+        assert_eq!(
+            env_of(pod)["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"],
+            "spec.nodeName",
+            "{pod:#}"
+        );
+        let toleration = json!({
+            "key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule",
+        });
+        let tolerations = pod["spec"]["tolerations"].as_array().unwrap();
+        assert_eq!(
+            tolerations.iter().filter(|one| **one == toleration).count(),
+            1,
+            "{pod:#}"
+        );
+    }
+}
+
+fn the_server_is_as_the_seed_says(release: &Release<'_>) {
+    let pods = release.ready(Component::RelayServer, 1);
+    assert_complete(release, &pods[0], "seed-relay-server");
+    assert_eq!(
+        env_of(&pods[0])["INFLUX_TOKEN"]["valueFrom"]["secretKeyRef"],
+        json!({"name": "test-alumet-influxdb2-auth", "key": "admin-token"}),
+        "{:#}",
+        pods[0]
+    );
+    let influxdb = release.get("pod", "test-alumet-influxdb2-0");
+    assert_eq!(
+        influxdb["spec"]["imagePullSecrets"],
+        json!([{"name": "gh-registry-secret"}])
+    );
+}
+
+/// A pod of an agent has a record, the pull secret once, and mounts the configuration that was written by hand.
+fn assert_complete(release: &Release<'_>, pod: &Value, by_hand: &str) {
+    let metadata = &pod["metadata"];
+    assert!(metadata["annotations"][STATUS_ANNOTATION].is_string(), "{pod:#}");
+    assert_eq!(
+        pod["spec"]["imagePullSecrets"],
+        json!([{"name": "gh-registry-secret"}]),
+        "{pod:#}"
+    );
+    let by_hand = root("tests/fixtures/handwritten").join(format!("{by_hand}.toml"));
+    let by_hand = fs::read_to_string(by_hand).unwrap();
+    let config = config_of(release, pod);
+    let parse = |text: &str| text.parse::<toml::Table>().unwrap();
+    assert_eq!(parse(&config), parse(&by_hand), "{}", metadata["name"]);
+}
+
+/// The text that the agent in this pod reads.
+fn config_of(release: &Release<'_>, pod: &Value) -> String {
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|one| one["name"] == "config").unwrap();
+    let config_map = release.get("configmap", volume["configMap"]["name"].as_str().unwrap());
+    let key = volume["configMap"]["items"][0]["key"].as_str().unwrap();
+    config_map["data"][key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{config_map:#}"))
+        .to_owned()
+}
+
+/// Each line is typed as it stands there.
+fn the_commands_of_the_notes_decode_the_secret(release: &Release<'_>, notes: &str) {
+    let kubectl = program("KUBECTL");
+    let folder = kubectl.parent().unwrap();
+    let commands: Vec<&str> = notes
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("kubectl "))
+        .collect();
+    assert_eq!(commands.len(), 2, "{notes}");
+    for command in commands {
+        let mut sh = release.cluster.command("/bin/sh".as_ref());
+        let path = env::var("PATH").unwrap_or_default();
+        sh.env("PATH", format!("{}:{path}", folder.display()));
+        sh.args(["-c", command]);
+        let credential = run(sh, "").ok();
+        assert!(
+            credential.len() == 32 && credential.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{command}: {credential}"
+        );
+    }
+}
+
+/// The seed's own way to make it.
+fn pull_secret(release: &Release<'_>) {
+    release.kubectl(&[
+        "create",
+        "secret",
+        "docker-registry",
+        "gh-registry-secret",
+        "--docker-server=ghcr.io/alumet-dev",
+        "--docker-username=user",
+        "--docker-password=token",
+    ]);
+}
+
+/// `node-4` is the master that the values ask for; the clients tolerate another taint, and so they are four.
+fn every_path_of_the_seed_set_at_once_runs(cluster: &Cluster) {
+    let release = Release::served(cluster, "seed-values");
+    release.install("seed", &[]);
+    release.ready(Component::RelayClient, 4);
+    let server = release.ready(Component::RelayServer, 1);
+    assert_eq!(node_of(&server[0]), "node-4", "{:#}", server[0]);
+    wait_for("InfluxDB", SOON, || {
+        is_ready(&release.get("pod", "test-alumet-influxdb2-0")).then_some(())
+    });
+}
+
+/// The seed's own way to make them; before that the pods wait.
+fn configurations_of_the_users_own_are_mounted_as_they_are(cluster: &Cluster) {
+    let release = Release::served(cluster, "own-config");
+    release.install("own-configmaps", &["influxdb2.persistence.enabled=false"]);
+    let agents = [
+        ("my-client-config", "seed-relay-client", Component::RelayClient, 4),
+        ("my-server-config", "seed-relay-server", Component::RelayServer, 1),
+    ];
+    for (name, file, component, count) in agents {
+        wait_for("a pod to be held", SOON, || {
+            let pods = release.pods_of(component);
+            let pod = pods.first()?["metadata"]["name"].as_str()?.to_owned();
+            let why = cluster.kubelet().why_held(&release.namespace, &pod)?;
+            why.contains(&format!("configmap \"{name}\" not found"))
+                .then_some(())
+        });
+        let file = root("tests/fixtures/handwritten").join(format!("{file}.toml"));
+        let from = format!("--from-file=config={}", file.display());
+        release.kubectl(&["create", "cm", name, &from]);
+        for pod in release.ready(component, count) {
+            assert_eq!(config_of(&release, &pod), fs::read_to_string(&file).unwrap());
+        }
+    }
+}
