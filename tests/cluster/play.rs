@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, Write},
     process::ExitCode,
+    sync::mpsc,
     thread,
     time::Instant,
 };
@@ -13,6 +14,7 @@ use rustix::{
     io::Errno,
 };
 use tokio::{
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::oneshot,
 };
@@ -65,15 +67,37 @@ const TRY: [(&str, &str); 5] = [
     ),
 ];
 
+/// What `run` waits for.
+enum News {
+    /// The control plane is there, or is not to be had.
+    Started(Box<Result<Cluster, String>>),
+    /// Somebody asked for the end.
+    Told,
+}
+
 pub(crate) fn run() -> ExitCode {
     let begin = Instant::now();
     say("starting a control plane with five nodes, all on this machine; about 10 s");
-    let cluster = match Cluster::start() {
-        Ok(cluster) => cluster,
-        Err(why) => {
-            say(&format!("error: {why}"));
-            return ExitCode::FAILURE;
-        }
+    let (tell, news) = mpsc::channel();
+    let told = tell.clone();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime
+            .expect("an async runtime can be made")
+            .block_on(until_told());
+        let _ = told.send(News::Told);
+    });
+    thread::spawn(move || tell.send(News::Started(Box::new(Cluster::start()))));
+    let cluster = match news.recv() {
+        Ok(News::Started(started)) => match *started {
+            Ok(cluster) => cluster,
+            Err(why) => {
+                say(&format!("error: {why}"));
+                return ExitCode::FAILURE;
+            }
+        },
+        // The guardian takes away what there is.
+        Ok(News::Told) | Err(_) => return ExitCode::FAILURE,
     };
     say("installing the injector behind a cluster-wide webhook");
     cluster.injector();
@@ -106,7 +130,7 @@ pub(crate) fn run() -> ExitCode {
         say(&format!("\n# {shows}\n{command}"));
     }
     say("\nCtrl-C takes all of it away.");
-    cluster.block_on(until_told());
+    let _ = news.recv();
     say("taking all of it away");
     cluster.end(Folder::Remove);
     ExitCode::SUCCESS
