@@ -3,14 +3,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it counted")]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    hint::black_box,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+#[path = "support/engine.rs"]
+mod support;
+
+use std::hint::black_box;
 
 use alumet_injector::{
     admission::respond,
@@ -18,52 +14,13 @@ use alumet_injector::{
         self,
         facts::{Facts, Operation},
         object::ObjectView,
-        setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
+        setup::{Fresh, SetupKey, Setups, Snapshot},
     },
     names::Component,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
-
-/// The system's allocator, counting calls.
-struct Counting;
-
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(
-    unsafe_code,
-    reason = "an allocator can be counted in no other way; each call goes on unchanged"
-)]
-// SAFETY: every method hands its arguments to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How many times `work` asks for memory.
-fn allocations<T>(work: impl FnOnce() -> T) -> usize {
-    let before = CALLS.load(Ordering::Relaxed);
-    black_box(work());
-    CALLS.load(Ordering::Relaxed) - before
-}
-
-/// Gives one setup, as a memo would.
-struct Remembered(Arc<Setup>);
-
-impl Setups for Remembered {
-    fn setup(&self, _snapshot: &Snapshot, _key: SetupKey<'_>) -> Arc<Setup> {
-        Arc::clone(&self.0)
-    }
-}
+use support::{Remembered, allocations};
 
 fn values() -> String {
     json!({
