@@ -12,16 +12,18 @@ use std::{
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{Client, runtime::watcher::DefaultBackoff};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Error,
     serving_cert::{Read, ServingCert},
     webhook_config::{Target, WebhookConfig},
 };
-use crate::certs::{
-    Bundle, Pair, ServerNames,
-    renewal::{Decision, InPlace, Lifetimes, Step, decide, may_serve},
+use crate::{
+    certs::{
+        Bundle, Pair, ServerNames,
+        renewal::{Decision, InPlace, Lifetimes, Step, decide, may_serve},
+    },
+    telemetry::with_causes,
 };
 
 /// Longest time between two rounds.
@@ -55,20 +57,15 @@ pub struct Settings {
 /// Why a certificate that was handed over is not served.
 pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs until it is cancelled, and hands over each certificate that is to be served from now on.
+/// Runs until it is dropped, and hands over each certificate that is to be served from now on.
 ///
 /// Whatever fails is logged in a sentence and tried again, later each time; what was handed over goes on being served.
 pub async fn run(
     client: Client,
     settings: Settings,
     on_pair: impl FnMut(&Pair) -> Result<(), Refusal> + Send,
-    cancel: CancellationToken,
 ) {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => {}
-        () = Keeper::new(client, settings, on_pair).keep() => {}
-    }
+    Keeper::new(client, settings, on_pair).keep().await;
 }
 
 /// The webhook configuration as the watch showed it last.
@@ -118,7 +115,7 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
                 }
                 Err(error) => {
                     let again_in = delays.next().unwrap_or(LOOK_EVERY);
-                    tracing::warn!(error = %sentence(&error), ?again_in, "the serving certificate is not kept");
+                    tracing::warn!(error = %with_causes(&error), ?again_in, "the serving certificate is not kept");
                     again_in
                 }
             };
@@ -127,7 +124,7 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
                     Some(Ok(Some(config))) => self.seen = Seen::Present(Box::new(config)),
                     Some(Ok(None)) => self.seen = Seen::Absent,
                     Some(Err(error)) => {
-                        tracing::warn!(error = %sentence(&error), "changes of the caBundle are not seen");
+                        tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
                     }
                     None => changes.set(self.webhook.watch()),
                 },
@@ -199,20 +196,4 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
         }
         Err(Error::Contended { what })
     }
-}
-
-/// An error and its causes, in one line.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let inner = error.to_string();
-        // Some errors repeat their cause in their own text.
-        if !text.contains(&inner) {
-            text.push_str(": ");
-            text.push_str(&inner);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,6 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     exit::{Exit, Failure},
@@ -175,7 +174,7 @@ async fn keep(kept: Option<(self_managed::Settings, Arc<Certificate>)>) -> Failu
         tracing::info!(names = ?pair.names(), "a new certificate is served");
         Ok(())
     };
-    self_managed::run(client, settings, install, CancellationToken::new()).await;
+    self_managed::run(client, settings, install).await;
     Failure::Refused("the watch over the certificate ended unexpectedly, so the process ends, too".to_owned())
 }
 

@@ -152,7 +152,10 @@ fn an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended(cluster:
                     to.lock().unwrap().push(pair.clone());
                     Ok(())
                 };
-                self_managed::run(client(&kubeconfig).await, settings, take, until).await;
+                tokio::select! {
+                    () = self_managed::run(client(&kubeconfig).await, settings, take) => {}
+                    () = until.cancelled() => {}
+                }
             });
         });
         let pair = |count: usize| {

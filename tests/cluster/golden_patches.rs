@@ -21,6 +21,7 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::{
+    charts::objects,
     files::root,
     helm::{Helm, Major, Renderer, Template},
     support::{
@@ -197,25 +198,20 @@ fn installed_by(case: &Path, helm: &Helm) -> Vec<Step> {
         renderer: Renderer::None,
         ..Template::of(&chart)
     };
-    let text = helm.template(&template).stdout;
+    let rendered = objects(&helm.template(&template).stdout);
     let mut patches: BTreeMap<String, Patch> =
         serde_json::from_slice(&fs::read(case.join("patches.json")).unwrap()).unwrap();
-    let steps: Vec<Step> = stream::documents(text.as_bytes())
-        .filter(|document| !document.body().trim_ascii().is_empty())
-        .map(|document| load::read(&document).unwrap().value)
-        .filter(|object| object["metadata"]["labels"][COMPONENT_LABEL].is_string())
-        .map(|object| {
-            let text = |value: &Value| value.as_str().unwrap().to_owned();
-            let key = format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
-            Step {
-                way: Way::Create,
-                door: Door::PostRender,
-                patch: patches
-                    .remove(&key)
-                    .unwrap_or_else(|| panic!("{}: {key} has a patch", case.display())),
-                name: format!("{}.{key}", name_of(case)),
-                object,
-            }
+    let steps: Vec<Step> = rendered
+        .into_iter()
+        .filter(|(_, object)| object["metadata"]["labels"][COMPONENT_LABEL].is_string())
+        .map(|(key, object)| Step {
+            way: Way::Create,
+            door: Door::PostRender,
+            patch: patches
+                .remove(&key)
+                .unwrap_or_else(|| panic!("{}: {key} has a patch", case.display())),
+            name: format!("{}.{key}", name_of(case)),
+            object,
         })
         .collect();
     assert!(patches.is_empty(), "{}: {patches:?}", case.display());

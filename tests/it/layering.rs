@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         "server",
         &["names", "finding", "engine", "admission", "certs", "telemetry"],
     ),
-    ("cluster", &["names", "certs"]),
+    ("cluster", &["names", "certs", "telemetry"]),
     ("cli", &["names"]),
     (
         "commands",
