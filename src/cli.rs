@@ -7,6 +7,7 @@ mod serve;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
 #[cfg(feature = "server")]
@@ -38,6 +39,8 @@ pub enum Command {
     Uninject,
     /// Tell of each injected value where it came from.
     Explain(Explain),
+    /// Show what completing a manifest stream would change, object by object.
+    Diff(Diff),
     /// Print the agent's configuration (TOML) for the values of one component.
     Config(Config),
     /// Check values, agent configurations (TOML) or manifests as the agent would read them.
@@ -52,6 +55,8 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Issue a serving certificate with a CA of its own, or look at certificates.
     Certs(Certs),
+    /// Print a script that lets a shell complete what is typed.
+    Completions(Completions),
 }
 
 /// What a door cannot read from the objects themselves.
@@ -92,6 +97,20 @@ pub struct Explain {
     #[command(flatten)]
     pub facts: FactsArgs,
     /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Manifest files; `-` is stdin.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub files: Vec<PathBuf>,
+    /// What the objects may not say.
+    #[command(flatten)]
+    pub facts: FactsArgs,
+    /// A unified diff for people, or the JSON Patch of each object for programs.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Output,
 }
@@ -139,6 +158,14 @@ pub struct Catalog {
     /// A plugin, by the agent's name or a name that the charts have for it.
     #[arg(value_name = "PLUGIN")]
     pub plugin: Option<String>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
 }
 
 /// Form of what a command prints.

@@ -3,7 +3,9 @@
 mod catalog;
 mod certs;
 mod check;
+mod completions;
 mod config;
+mod diff;
 mod exit;
 mod explain;
 mod helm_values;
@@ -27,12 +29,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::PostRender(args)) => post_render::run(args),
         Some(Command::Uninject) => uninject::run(),
         Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Catalog(args)) => catalog::run(args),
         #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Certs(args)) => certs::run(args),
+        Some(Command::Completions(args)) => completions::run(&args),
         None => without_command(),
     };
     match done {

@@ -2,10 +2,14 @@
 //!
 //! Nothing comes out unless all of it can. What does not carry the mark is handed back as a slice of the input.
 
+mod changes;
+
 use std::borrow::Cow;
 
-use json_patch::PatchErrorKind;
+use json_patch::{Patch, PatchErrorKind};
 use serde_json::Value;
+
+pub use changes::{Change, changes};
 
 use crate::{
     agent_config::codes::CODES,
@@ -116,24 +120,10 @@ pub fn run<'a>(
         parts: Vec::new(),
         planned: Vec::new(),
     };
-    // Counted on the way: `Document::number` would look at everything before the document each time.
-    let mut number = 0;
-    for piece in stream::pieces(stream) {
+    for piece in parts(stream) {
         let part = match piece {
-            Piece::Foreign(bytes) => {
-                number += stream::count(bytes);
-                Cow::Borrowed(bytes)
-            }
-            Piece::Marked(document) => {
-                number += 1;
-                let source = document.source().map(str::to_owned);
-                one(
-                    &document,
-                    &Origin { number, source },
-                    planner,
-                    &mut rendered.planned,
-                )?
-            }
+            Part::Foreign(bytes) => Cow::Borrowed(bytes),
+            Part::Marked(document, origin) => one(&document, &origin, planner, &mut rendered.planned)?,
         };
         rendered.parts.push(part);
     }
@@ -154,6 +144,30 @@ pub fn run<'a>(
     Ok(rendered)
 }
 
+/// A part of a stream.
+enum Part<'a> {
+    /// Documents without the mark.
+    Foreign(&'a [u8]),
+    /// A document with the mark, and where it stands.
+    Marked(Document<'a>, Origin),
+}
+
+fn parts(stream: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    // Counted on the way: `Document::number` would look at everything before the document each time.
+    let mut number = 0;
+    stream::pieces(stream).map(move |piece| match piece {
+        Piece::Foreign(bytes) => {
+            number += stream::count(bytes);
+            Part::Foreign(bytes)
+        }
+        Piece::Marked(document) => {
+            number += 1;
+            let source = document.source().map(str::to_owned);
+            Part::Marked(document, Origin { number, source })
+        }
+    })
+}
+
 /// The marked document as it leaves: its own bytes, or written anew where an object in it was changed.
 fn one<'a>(
     document: &Document<'a>,
@@ -161,51 +175,91 @@ fn one<'a>(
     planner: &dyn Fn(&ObjectView<'_>) -> Plan,
     reports: &mut Vec<Planned>,
 ) -> Result<Cow<'a, [u8]>, Refused> {
-    if document.head().len() == document.body().len() {
-        // A template that renders nothing leaves its comments, whatever they speak of.
+    let Some(mut marked) = Marked::read(document, origin, planner)? else {
         return Ok(Cow::Borrowed(document.bytes()));
-    }
-    let first = reports.len();
-    let Loaded { mut value, findings } = load::read(document).map_err(|problem| Refused::Unreadable {
-        origin: origin.clone(),
-        problem,
-    })?;
-    let mut patches = Vec::new();
-    for Item { pointer, object } in list::objects(&value) {
-        let view = ObjectView::read(object).map_err(|_| Refused::NotAnObject {
+    };
+    let is_changed = marked.each_change(apply)?;
+    reports.append(&mut marked.planned);
+    Ok(if is_changed {
+        Cow::Owned(emit::rewrite(document, &marked.value))
+    } else {
+        Cow::Borrowed(document.bytes())
+    })
+}
+
+/// A marked document, read and planned.
+struct Marked {
+    value: Value,
+    /// A report for each of its objects.
+    planned: Vec<Planned>,
+    /// Where each of these objects stands in the value, and what is to be changed there.
+    changes: Vec<(String, Patch)>,
+}
+
+impl Marked {
+    /// `None` where the document holds nothing but comments: a template that renders nothing leaves them, whatever
+    /// they speak of.
+    fn read(
+        document: &Document<'_>,
+        origin: &Origin,
+        planner: &dyn Fn(&ObjectView<'_>) -> Plan,
+    ) -> Result<Option<Self>, Refused> {
+        if document.head().len() == document.body().len() {
+            return Ok(None);
+        }
+        let Loaded { value, findings } = load::read(document).map_err(|problem| Refused::Unreadable {
             origin: origin.clone(),
-            found: kind_of(object),
+            problem,
         })?;
-        let Plan { patch, report } = planner(&view);
-        if !patch.0.is_empty() {
-            patches.push((pointer, patch, report.object()));
-        }
-        reports.push(Planned {
-            origin: origin.clone(),
-            report,
-        });
-    }
-    // What is to be said of the document is said with the first object of it that is ours.
-    if let Some(ours) = reports[first..]
-        .iter_mut()
-        .find(|one| one.report.component.is_some())
-    {
-        ours.report.findings.extend(findings);
-    }
-    if patches.is_empty() {
-        return Ok(Cow::Borrowed(document.bytes()));
-    }
-    for (pointer, patch, object) in patches {
-        // `list::objects` gave the pointer, and a patch changes nothing but its own object.
-        if let Some(target) = value.pointer_mut(&pointer) {
-            json_patch::patch(target, &patch).map_err(|error| Refused::Patch {
+        let (mut all, mut changes) = (Vec::new(), Vec::new());
+        for Item { pointer, object } in list::objects(&value) {
+            let view = ObjectView::read(object).map_err(|_| Refused::NotAnObject {
                 origin: origin.clone(),
-                object,
-                source: Box::new(error.kind),
+                found: kind_of(object),
             })?;
+            let Plan { patch, report } = planner(&view);
+            changes.push((pointer, patch));
+            all.push(Planned {
+                origin: origin.clone(),
+                report,
+            });
         }
+        // What is to be said of the document is said with the first object of it that is ours.
+        if let Some(ours) = all.iter_mut().find(|one| one.report.component.is_some()) {
+            ours.report.findings.extend(findings);
+        }
+        Ok(Some(Self {
+            value,
+            planned: all,
+            changes,
+        }))
     }
-    Ok(Cow::Owned(emit::rewrite(document, &value)))
+
+    /// Hands over each object that has something to change, and says whether there was any.
+    fn each_change(
+        &mut self,
+        mut on_change: impl FnMut(&Planned, &Patch, &mut Value) -> Result<(), Refused>,
+    ) -> Result<bool, Refused> {
+        let mut is_changed = false;
+        for ((pointer, patch), planned) in self.changes.iter().zip(&self.planned) {
+            // `list::objects` gave the pointer, and a patch changes nothing but its own object.
+            if let Some(object) = self.value.pointer_mut(pointer)
+                && !patch.0.is_empty()
+            {
+                on_change(planned, patch, object)?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed)
+    }
+}
+
+fn apply(planned: &Planned, patch: &Patch, object: &mut Value) -> Result<(), Refused> {
+    json_patch::patch(object, patch).map_err(|error| Refused::Patch {
+        origin: planned.origin.clone(),
+        object: planned.report.object(),
+        source: Box::new(error.kind),
+    })
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -94,7 +94,13 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
 
 /// Writes to stdout. A reader that has gone away (`| head -1`) has seen what it wanted.
 pub(super) fn print<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
+    print_to(io::stdout().lock(), parts)
+}
+
+fn print_to<'a>(
+    mut stdout: impl io::Write,
+    parts: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(), Failure> {
     let written = parts
         .into_iter()
         .try_for_each(|part| stdout.write_all(part))
@@ -108,6 +114,11 @@ pub(super) fn print<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(),
 /// Writes a text to stdout.
 pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     print([text.as_bytes()])
+}
+
+/// Writes a text with ANSI styles to stdout; without them where that is no terminal, or `NO_COLOR` is set.
+pub(super) fn print_styled(text: &str) -> Result<(), Failure> {
+    print_to(anstream::stdout().lock(), [text.as_bytes()])
 }
 
 /// Says something to the person: on stderr and, where Helm 4 would show it to nobody, on the terminal.

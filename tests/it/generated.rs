@@ -4,8 +4,11 @@ use std::fs;
 
 use alumet_injector::{
     agent_config::{PluginsSchema, needs, plugins_schema, reference},
+    cli::Cli,
     names::{self, Component},
 };
+use clap::CommandFactory as _;
+use clap_markdown::{MarkdownOptions, help_markdown_command_custom};
 use serde_json::Value;
 
 use crate::files::{golden, root};
@@ -19,6 +22,18 @@ const CHARTS: [(&str, Component); 2] = [
 #[test]
 fn the_reference_of_all_plugins_is_up_to_date() {
     golden(&root("docs/plugins.md"), &reference());
+}
+
+#[test]
+fn the_page_of_all_options_is_up_to_date() {
+    let options = MarkdownOptions::new()
+        .title("All commands and options".to_owned())
+        .show_footer(false)
+        .show_table_of_contents(false);
+    golden(
+        &root("docs/options.md"),
+        &help_markdown_command_custom(&Cli::command(), &options),
+    );
 }
 
 #[test]

@@ -46,6 +46,8 @@ mod certs_renewal;
 mod certs_webhook;
 /// The binary as a user types it.
 mod cli;
+/// What `diff` shows is what `post-render` does.
+mod diff;
 /// The documents: examples are run, links followed, lists compared with the code.
 mod docs;
 /// One object through the doors, and after a warning was heeded.
