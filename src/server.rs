@@ -8,6 +8,7 @@ mod admin;
 mod body;
 mod budget;
 mod connection;
+mod crowd;
 pub mod key_files;
 mod log;
 pub mod memo;
@@ -31,9 +32,10 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
 use self::{
-    accept::Port,
+    accept::{Port, Tls},
     admin::Gauges,
     budget::Budget,
+    crowd::Crowd,
     key_files::KeyFiles,
     metrics::Metrics,
     router::Desk,
@@ -143,12 +145,12 @@ impl Server {
         let desk = Arc::new(Desk {
             admit: Arc::clone(&admit),
             limits,
-            calls: Budget::new(limits.max_calls_in_flight),
-            body_bytes: Budget::new(limits.max_bytes_in_flight),
+            calls: Budget::new(limits.calls.max_calls_in_flight),
+            body_bytes: Budget::new(limits.calls.max_bytes_in_flight),
             long_reviews: Arc::new(Semaphore::new(router::LONG_AT_A_TIME)),
             metrics: Arc::clone(&metrics),
         });
-        let connections = Budget::new(limits.max_connections);
+        let connections = Crowd::new(limits.connections.max_connections);
         let gauges = Arc::new(Gauges {
             certificate: Arc::clone(&certificate),
             shutdown: shutdown.clone(),
@@ -160,9 +162,12 @@ impl Server {
             dropped_lines,
         });
         let https = Port {
-            tls: Some(TlsAcceptor::from(tls::config(certificate, min_version)?)),
+            tls: Some(Tls {
+                acceptor: TlsAcceptor::from(tls::config(certificate, min_version)?),
+                handshake_timeout: limits.handshake_timeout,
+            }),
             router: router::router(desk),
-            limits,
+            limits: limits.connections,
             connections,
             metrics: Arc::clone(&metrics),
             shutdown: shutdown.clone(),
@@ -171,8 +176,9 @@ impl Server {
             tls: None,
             router: admin::router(gauges),
             limits: ADMIN,
-            connections: Budget::new(ADMIN.max_connections),
-            metrics: Arc::clone(&metrics),
+            connections: Crowd::new(ADMIN.max_connections),
+            // Those that are scraped tell of the HTTPS port alone.
+            metrics: Metrics::new(),
             // It ends with the process, not before.
             shutdown: Shutdown::default(),
         };

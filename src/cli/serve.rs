@@ -56,13 +56,13 @@ pub struct Serve {
     /// Time without a call after which a connection is closed; longer than the 90 seconds of the API server.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
     pub idle_timeout: Duration,
-    /// Connections to the HTTPS port; one more is closed at once.
+    /// Connections to the HTTPS port; one more takes the place of the one that has idled longest.
     #[arg(long, value_name = "NUMBER", default_value = "512", value_parser = count)]
     pub max_connections: usize,
     /// Calls on one connection; the answer to the last one closes it.
     #[arg(long, value_name = "NUMBER", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests_per_connection: u32,
-    /// Calls that are being answered; one more is answered with 429.
+    /// Calls whose review came and whose answer is not sent yet; one more is answered with 429.
     #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = count)]
     pub max_calls_in_flight: usize,
     /// Time between a signal and the end of serving, in which the cluster learns to send its calls elsewhere.

@@ -20,7 +20,7 @@ use crate::{
     server::{
         Listeners, Server, ServerError,
         key_files::{KeyFiles, KeyFilesError},
-        settings::{Leaving, Limits},
+        settings::{CallLimits, ConnectionLimits, Leaving, Limits},
         shutdown::Signals,
         tls::{self, Certificate, TlsMinVersion},
         world::Worlds,
@@ -80,16 +80,20 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         certificate,
         key_files,
         limits: Limits {
-            max_body_bytes,
-            max_bytes_in_flight,
-            max_calls_in_flight,
-            max_connections,
-            max_requests_per_connection,
             handshake_timeout,
-            header_timeout,
-            body_timeout,
-            request_timeout,
-            idle_timeout,
+            connections: ConnectionLimits {
+                max_connections,
+                max_requests_per_connection,
+                header_timeout,
+                request_timeout,
+                idle_timeout,
+            },
+            calls: CallLimits {
+                max_body_bytes,
+                max_bytes_in_flight,
+                max_calls_in_flight,
+                body_timeout,
+            },
         },
         leaving: Leaving {
             shutdown_delay,

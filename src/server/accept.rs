@@ -10,7 +10,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{budget::Budget, connection, metrics::Metrics, settings::Limits, shutdown::Shutdown};
+use super::{
+    connection, crowd::Crowd, metrics::Metrics, pulse::Pulse, settings::ConnectionLimits, shutdown::Shutdown,
+};
 
 /// How long nothing is accepted after the system refused: mostly because there are no more file descriptors, and some
 /// come back when connections end.
@@ -19,12 +21,18 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// What all connections of a port share.
 pub(super) struct Port {
     /// `None` for plain HTTP.
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Tls>,
     pub(super) router: Router,
-    pub(super) limits: Limits,
-    pub(super) connections: Arc<Budget>,
+    pub(super) limits: ConnectionLimits,
+    pub(super) connections: Arc<Crowd>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) shutdown: Shutdown,
+}
+
+/// How TLS is agreed on.
+pub(super) struct Tls {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) handshake_timeout: Duration,
 }
 
 impl Port {
@@ -51,22 +59,23 @@ impl Port {
         };
         if timeout(drain_timeout, all_ended).await.is_err() {
             tracing::warn!(
-                connections = port.connections.taken(),
+                connections = port.connections.len(),
                 "the drain timed out; connections are cut"
             );
         }
     }
 
-    /// A connection above the cap is closed at once: its client can try elsewhere, and sees why in our metrics.
+    /// A connection for which there is no place is closed at once: its client can try elsewhere.
     fn admit(self: &Arc<Self>, stream: TcpStream, open: &mut JoinSet<()>) {
-        let Some(slot) = self.connections.one() else {
+        let pulse = Pulse::new(&self.limits);
+        let Some(place) = self.connections.enter(&pulse) else {
             self.metrics.connection_refused();
             return;
         };
         let port = Arc::clone(self);
         open.spawn(async move {
-            connection::serve(stream, port).await;
-            drop(slot);
+            connection::serve(stream, port, pulse).await;
+            drop(place);
         });
     }
 

@@ -12,6 +12,7 @@ use axum::{
 
 use super::{
     budget::Budget,
+    crowd::Crowd,
     metrics::{Live, Metrics},
     refusal::plain,
     shutdown::Shutdown,
@@ -29,7 +30,7 @@ pub(super) struct Gauges {
     pub(super) certificate: Arc<Certificate>,
     pub(super) shutdown: Shutdown,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) connections: Arc<Budget>,
+    pub(super) connections: Arc<Crowd>,
     pub(super) calls: Arc<Budget>,
     pub(super) body_bytes: Arc<Budget>,
     pub(super) admit: Arc<dyn Admit>,
@@ -73,7 +74,7 @@ async fn readyz(State(gauges): State<Arc<Gauges>>) -> Response<Body> {
 
 async fn metrics(State(gauges): State<Arc<Gauges>>) -> Response<Body> {
     let live = Live {
-        connections: gauges.connections.taken(),
+        connections: gauges.connections.len(),
         calls: gauges.calls.taken(),
         body_bytes: gauges.body_bytes.taken(),
         not_after: gauges.certificate.not_after(),

@@ -11,11 +11,11 @@ use super::{
     refusal::Cause,
 };
 
-/// A body, with its share of the bytes in flight: dropped together.
+/// A body, and its share of the bytes in flight.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    _share: Share,
+    pub(super) share: Share,
 }
 
 /// Reads the whole body before the deadline.
@@ -61,10 +61,7 @@ async fn collect(
             return Err(Cause::BytesInFlight);
         }
         if bytes.is_empty() && body.is_end_stream() {
-            return Ok(Received {
-                bytes: piece,
-                _share: share,
-            });
+            return Ok(Received { bytes: piece, share });
         }
         if bytes.is_empty() {
             bytes.reserve_exact(declared);
@@ -73,6 +70,6 @@ async fn collect(
     }
     Ok(Received {
         bytes: bytes.into(),
-        _share: share,
+        share,
     })
 }

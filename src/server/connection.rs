@@ -28,7 +28,7 @@ use tokio::{
 use tower::Service as _;
 
 use super::{
-    accept::Port,
+    accept::{Port, Tls},
     metrics::Handshake,
     pulse::{Felt, Phase, Pulse},
     shutdown::Shutdown,
@@ -49,17 +49,21 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) enum Cut {
     /// Its deadline passed in this phase.
     Deadline(Phase),
+    /// A new connection has its place.
+    Displaced,
     /// What came is not HTTP/1, or the client went away within a call.
     Broken,
 }
 
 impl Cut {
     /// All of them.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Deadline(Phase::Headers),
         Self::Deadline(Phase::Call),
         Self::Deadline(Phase::Answer),
         Self::Deadline(Phase::Idle),
+        Self::Deadline(Phase::New),
+        Self::Displaced,
         Self::Broken,
     ];
 
@@ -67,20 +71,25 @@ impl Cut {
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Deadline(phase) => phase.label(),
+            Self::Displaced => Phase::Displaced.label(),
             Self::Broken => "broken",
         }
     }
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, port: Arc<Port>) {
+pub(super) async fn serve(stream: TcpStream, port: Arc<Port>, pulse: Arc<Pulse>) {
     // An answer is one small write; waiting for more to send would only make it late.
     let _best_effort = stream.set_nodelay(true);
-    let Some(acceptor) = &port.tls else {
-        return calls(stream, &port).await;
+    let Some(Tls {
+        acceptor,
+        handshake_timeout,
+    }) = &port.tls
+    else {
+        return calls(stream, &port, pulse).await;
     };
-    match timeout(port.limits.handshake_timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => calls(stream, &port).await,
+    match timeout(*handshake_timeout, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => calls(stream, &port, pulse).await,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
             port.metrics.handshake_failed(Handshake::Failed);
@@ -89,8 +98,8 @@ pub(super) async fn serve(stream: TcpStream, port: Arc<Port>) {
     }
 }
 
-async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Arc<Port>) {
-    let pulse = Pulse::new(&port.limits);
+async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Port, pulse: Arc<Pulse>) {
+    pulse.is_made();
     let stream = TokioIo::new(Felt::new(stream, Arc::clone(&pulse)));
     let calls = Calls {
         router: port.router.clone(),
@@ -106,7 +115,7 @@ async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Arc<Port>) {
         .serve_connection(stream, calls);
     match driven(connection, &pulse, &port.shutdown).await {
         Ok(stream) => {
-            let rest = pulse.was_refused().then_some(port.limits.body_timeout);
+            let rest = pulse.was_refused().then_some(port.limits.request_timeout);
             part(stream.into_inner(), rest).await;
         }
         Err(cut) => {
@@ -147,18 +156,26 @@ where
     let mut draining = pin!(shutdown.draining());
     let mut told = false;
     poll_fn(|cx| {
-        if !told && draining.as_mut().poll(cx).is_ready() {
+        pulse.wakes(cx.waker());
+        if pulse.phase() == Phase::Displaced {
+            return Poll::Ready(Err(Cut::Displaced));
+        }
+        // Once more after the drain began, with what came until then.
+        loop {
+            if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(ended.map_err(|error| {
+                    tracing::debug!(%error, "a connection broke");
+                    Cut::Broken
+                }));
+            }
+            if told || draining.as_mut().poll(cx).is_pending() {
+                break;
+            }
             told = true;
-            // Headers that are on their way get their answer, which closes the connection by itself.
-            if pulse.phase() != Phase::Headers {
+            // A call that is on its way gets its answer, which closes the connection by itself.
+            if pulse.ends_by_draining() {
                 Pin::new(&mut connection).graceful_shutdown();
             }
-        }
-        if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
-            return Poll::Ready(ended.map_err(|error| {
-                tracing::debug!(%error, "a connection broke");
-                Cut::Broken
-            }));
         }
         if pulse.deadline() < alarm.deadline() {
             alarm.as_mut().reset(pulse.deadline());

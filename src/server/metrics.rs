@@ -110,21 +110,21 @@ metrics! {
     duration: Histogram = Histogram::new(LATENCIES), histogram "admission_duration_seconds" "" []
         "Time from the end of a call's headers until its answer is made, of reviews that were answered";
     calls: Gauge = Gauge::default(), gauge "calls_in_flight" "" []
-        "Calls that are being answered";
+        "Calls whose review came and whose answer is not sent yet";
     body_bytes: Gauge = Gauge::default(), gauge "body_bytes_in_flight" "" []
-        "Bytes of bodies that were received and belong to calls in flight";
+        "Bytes of bodies that came and whose answer is not sent yet";
     connections: Gauge = Gauge::default(), gauge "connections" "" []
         "Open connections to the HTTPS port";
     refused_calls: Family<Why, Counter> = Family::default(), counter "refused_calls" "_total" ["cause"]
         "Calls that were not answered with a review";
     refused_connections: Counter = Counter::default(), counter "refused_connections" "_total" []
-        "Connections that were closed at once, since there were too many";
+        "Connections that were closed at once, since there were too many and none of them idled";
     failed_accepts: Counter = Counter::default(), counter "failed_accepts" "_total" []
         "Connections that the system could not give to the server, for want of file descriptors mostly";
     failed_handshakes: Family<Why, Counter> = Family::default(), counter "failed_handshakes" "_total" ["cause"]
         "TLS handshakes that failed";
     cut_connections: Family<Why, Counter> = Family::default(), counter "cut_connections" "_total" ["cause"]
-        "Connections that ended because a deadline passed, or because what came was not HTTP/1";
+        "Connections that ended because a deadline passed, another one needed the place, or what came was not HTTP/1";
     failed_connections: Counter = Counter::default(), counter "failed_connections" "_total" []
         "Connections that ended because of a fault of the server";
     not_after: Gauge = Gauge::default(), gauge "certificate_not_after_timestamp_seconds" "" []

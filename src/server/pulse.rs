@@ -8,22 +8,23 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
+use futures::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
 
-use super::settings::Limits;
+use super::settings::ConnectionLimits;
 
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
-    /// For the rest of the headers; or, on a new connection, for the first byte.
+    /// For the rest of the headers; or, on a connection that was just made, for the handshake.
     Headers = 0,
     /// For the body, or for our own work.
     Call = 1,
@@ -31,25 +32,43 @@ pub(super) enum Phase {
     Answer = 2,
     /// For the next call.
     Idle = 3,
+    /// For the first call: clients dial ahead.
+    New = 4,
+    /// For nothing any more: another connection has its place.
+    Displaced = 5,
 }
 
 impl Phase {
     /// All phases, by number.
-    pub(super) const ALL: [Self; 4] = [Self::Headers, Self::Call, Self::Answer, Self::Idle];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Headers,
+        Self::Call,
+        Self::Answer,
+        Self::Idle,
+        Self::New,
+        Self::Displaced,
+    ];
 
-    /// The label of the metric for connections whose deadline passed.
+    /// Whether nothing is asked.
+    pub(super) fn is_idle(self) -> bool {
+        matches!(self, Self::New | Self::Idle)
+    }
+
+    /// The label of the metric for connections that were cut in it.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Headers => "headers",
             Self::Call => "call",
             Self::Answer => "answer",
             Self::Idle => "idle",
+            Self::New => "new",
+            Self::Displaced => "displaced",
         }
     }
 }
 
-/// The phase of one connection and when it ends. Its parts are only ever touched from the connection's own task, one
-/// after the other; they are atomic so that the task may move between threads.
+/// The phase of one connection and when it ends. It changes in the connection's own task, but for the last phase, in
+/// which another connection may put it at any time.
 #[derive(Debug)]
 pub(super) struct Pulse {
     start: Instant,
@@ -61,11 +80,12 @@ pub(super) struct Pulse {
     header: Duration,
     request: Duration,
     idle: Duration,
+    task: AtomicWaker,
 }
 
 impl Pulse {
-    /// A connection that was just made, with the first headers still to come.
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    /// A connection that was just made, with the handshake still to come.
+    pub(super) fn new(limits: &ConnectionLimits) -> Arc<Self> {
         let pulse = Self {
             start: Instant::now(),
             phase: AtomicU8::new(Phase::Headers as u8),
@@ -74,6 +94,7 @@ impl Pulse {
             header: limits.header_timeout,
             request: limits.request_timeout,
             idle: limits.idle_timeout,
+            task: AtomicWaker::new(),
         };
         pulse.enter(Phase::Headers, pulse.header);
         Arc::new(pulse)
@@ -88,6 +109,31 @@ impl Pulse {
         self.start + Duration::from_micros(self.deadline.load(Ordering::Relaxed))
     }
 
+    /// The connection is ready for its first call.
+    pub(super) fn is_made(&self) {
+        self.enter(Phase::New, self.idle);
+    }
+
+    /// Whether a server that drains ends the connection once nothing is asked on it. Otherwise a call is on its way; a
+    /// first call may be, and has the time of its headers to come.
+    pub(super) fn ends_by_draining(&self) -> bool {
+        if self.phase() == Phase::New {
+            self.enter(Phase::Headers, self.header);
+        }
+        self.phase() != Phase::Headers
+    }
+
+    /// Ends the connection, for another one has its place.
+    pub(super) fn displace(&self) {
+        self.phase.store(Phase::Displaced as u8, Ordering::Relaxed);
+        self.task.wake();
+    }
+
+    /// Who is to be woken when the connection loses its place.
+    pub(super) fn wakes(&self, task: &Waker) {
+        self.task.register(task);
+    }
+
     /// The headers of a call are there.
     pub(super) fn call_begins(&self) {
         self.enter(Phase::Call, self.request);
@@ -96,7 +142,7 @@ impl Pulse {
     /// The answer is made: a review, or a refusal. It is to be taken within what is left of the call's time.
     pub(super) fn answer_is_made(&self, refused: bool) {
         self.refused.store(refused, Ordering::Relaxed);
-        self.phase.store(Phase::Answer as u8, Ordering::Relaxed);
+        self.set(Phase::Answer);
     }
 
     /// Whether the client may still be sending what was refused.
@@ -105,7 +151,7 @@ impl Pulse {
     }
 
     fn bytes_came(&self) {
-        if self.phase() == Phase::Idle {
+        if self.phase().is_idle() {
             self.enter(Phase::Headers, self.header);
         }
     }
@@ -120,7 +166,17 @@ impl Pulse {
         let end = (self.start.elapsed() + lasting).as_micros();
         self.deadline
             .store(u64::try_from(end).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.set(phase);
+    }
+
+    /// Nothing leads back from the last phase.
+    fn set(&self, phase: Phase) {
+        let displaced = Phase::Displaced as u8;
+        let _is_displaced = self
+            .phase
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now != displaced).then_some(phase as u8)
+            });
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderValue, Request, Response, header},
     routing::post,
@@ -24,7 +24,7 @@ use super::{
     log,
     metrics::Metrics,
     refusal::{Cause, plain},
-    settings::Limits,
+    settings::{CallLimits, Limits},
     world::Admit,
 };
 use crate::admission::{Answer, BadReview};
@@ -76,11 +76,11 @@ fn refuse(desk: &Desk, cause: Cause) -> Response<Body> {
 async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response<Body> {
     let begin = Instant::now();
     match review(&desk, request, begin).await {
-        Ok(answer) => {
+        Ok((answer, shares)) => {
             let took = begin.elapsed();
             desk.metrics.admitted(&answer.decision, took);
             log::decision(&answer.decision, took);
-            json(answer.body)
+            json(answer.body, shares)
         }
         Err(Refused::For(cause)) => refuse(&desk, cause),
         Err(Refused::BadReview(error)) => {
@@ -90,23 +90,28 @@ async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Respon
     }
 }
 
-/// From a request to its answer. What it took of the budgets is given back at its end, or when the client goes away
-/// and hyper drops it half way.
-async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<Answer, Refused> {
-    let _call: Share = desk.calls.one().ok_or(Cause::CallsInFlight)?;
+/// What a call takes of the budgets: itself, from when its body is there, and the bytes of its body. It is given back
+/// when the answer is sent, or when the client goes away and hyper drops it half way.
+type Shares = [Share; 2];
+
+/// From a request to its answer.
+async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(Answer, Shares), Refused> {
     if !is_plain_json(request.headers()) {
         return Err(Cause::WrongContentType.into());
     }
-    let Limits {
+    let CallLimits {
         max_body_bytes,
         body_timeout,
-        request_timeout,
         ..
-    } = desk.limits;
+    } = desk.limits.calls;
+    let request_timeout = desk.limits.connections.request_timeout;
     let deadline = begin + body_timeout.min(request_timeout);
-    let body = body::read(request.into_body(), max_body_bytes, &desk.body_bytes, deadline).await?;
-    if body.bytes.len() <= SHORT {
-        return respond(desk.admit.as_ref(), &body);
+    let Received { bytes, share } =
+        body::read(request.into_body(), max_body_bytes, &desk.body_bytes, deadline).await?;
+    let call = desk.calls.one().ok_or(Cause::CallsInFlight)?;
+    let shares = [call, share];
+    if bytes.len() <= SHORT {
+        return Ok((respond(desk.admit.as_ref(), &bytes)?, shares));
     }
     let turn = Arc::clone(&desk.long_reviews).acquire_owned();
     let Ok(Ok(turn)) = timeout_at(begin + request_timeout, turn).await else {
@@ -116,16 +121,28 @@ async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<A
     // The turn goes along: where the client goes away, the work does not end before its end.
     let work = move || {
         let _turn = turn;
-        respond(admit.as_ref(), &body)
+        Ok((respond(admit.as_ref(), &bytes)?, shares))
     };
     spawn_blocking(work).await.map_err(|_ended| Cause::Panic)?
 }
 
 /// The engine waits for nothing, and it cannot be interrupted. A fault in it ends this call alone.
-fn respond(admit: &dyn Admit, body: &Received) -> Result<Answer, Refused> {
-    catch_unwind(AssertUnwindSafe(|| admit.respond(&body.bytes)))
+fn respond(admit: &dyn Admit, review: &[u8]) -> Result<Answer, Refused> {
+    catch_unwind(AssertUnwindSafe(|| admit.respond(review)))
         .map_err(|_payload| Cause::Panic)?
         .map_err(Refused::BadReview)
+}
+
+/// The bytes of an answer, which hyper drops when it has sent them.
+struct Sending {
+    body: Vec<u8>,
+    _shares: Shares,
+}
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// Whether the body is JSON as it is. Parameters of the type (`charset=utf-8`) do not matter.
@@ -141,8 +158,12 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
     is_json && is_plain
 }
 
-fn json(body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn json(body: Vec<u8>, shares: Shares) -> Response<Body> {
+    let answer = Bytes::from_owner(Sending {
+        body,
+        _shares: shares,
+    });
+    let mut response = Response::new(Body::from(answer));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -5,27 +5,42 @@ use std::time::Duration;
 /// Limits on what comes from outside, and deadlines for it. Sizes are bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Body of one call; a longer one is answered with 413.
-    pub max_body_bytes: usize,
-    /// Bodies of all calls together; what would not fit is answered with 429.
-    pub max_bytes_in_flight: usize,
-    /// Calls that are being answered; one more is answered with 429.
-    pub max_calls_in_flight: usize,
-    /// Connections to the HTTPS port; one more is closed at once.
+    /// For the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// On connections to the HTTPS port.
+    pub connections: ConnectionLimits,
+    /// On calls.
+    pub calls: CallLimits,
+}
+
+/// Limits on the connections of a port.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Connections at a time. One more takes the place of the one that idles longest, and is closed at once where none
+    /// idles.
     pub max_connections: usize,
     /// Calls on one connection; the answer to the last one closes it.
     pub max_requests_per_connection: u32,
-    /// For the TLS handshake.
-    pub handshake_timeout: Duration,
-    /// From the end of the handshake, or from the first byte of a later request, to the end of its headers.
+    /// From the first byte of a request to the end of its headers.
     pub header_timeout: Duration,
-    /// From the end of the headers to the end of the body; after it the answer is 408.
-    pub body_timeout: Duration,
     /// From the end of the headers until the last byte of the answer is sent; after it the connection is closed.
     pub request_timeout: Duration,
     /// How long a connection stays open on which nothing is asked. Longer than clients keep theirs (90 s in Go), or a
     /// call that is just being sent meets a connection that is just being closed.
     pub idle_timeout: Duration,
+}
+
+/// Limits on calls with reviews.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Body of one call; a longer one is answered with 413.
+    pub max_body_bytes: usize,
+    /// Bodies of all calls together; what would not fit is answered with 429.
+    pub max_bytes_in_flight: usize,
+    /// Calls whose review came and whose answer is not sent yet; one more is answered with 429.
+    pub max_calls_in_flight: usize,
+    /// From the end of the headers to the end of the body; after it the answer is 408.
+    pub body_timeout: Duration,
 }
 
 /// The way to the end, after the first signal.
@@ -37,16 +52,11 @@ pub struct Leaving {
     pub drain_timeout: Duration,
 }
 
-/// The admin port's own limits: a kubelet and a few scrapers.
-pub(super) const ADMIN: Limits = Limits {
-    max_body_bytes: 0,
-    max_bytes_in_flight: 0,
-    max_calls_in_flight: 64,
+/// Limits on the connections of the admin port: a kubelet and a few scrapers.
+pub(super) const ADMIN: ConnectionLimits = ConnectionLimits {
     max_connections: 64,
     max_requests_per_connection: 1000,
-    handshake_timeout: Duration::from_secs(5),
     header_timeout: Duration::from_secs(5),
-    body_timeout: Duration::from_secs(5),
     request_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_mins(2),
 };

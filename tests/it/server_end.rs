@@ -53,15 +53,16 @@ async fn what_is_being_sent_is_answered_and_what_is_idle_is_closed() {
     let mut idle = server.connect().await;
     assert_eq!(idle.post(&body).await.status, 200);
     let mut in_body = server.connect().await;
-    in_body.send(head(body.len())).await;
-    server.metric_becomes("calls_in_flight", 1.0).await;
+    let (begin, rest) = body.split_at(1);
+    in_body.send(head(body.len()) + begin).await;
+    server.metric_becomes("body_bytes_in_flight", 1.0).await;
     let mut in_headers = server.connect().await;
     in_headers.send("POST /mut").await;
     server.metric_becomes("connections", 3.0).await;
 
     server.stop.send(()).unwrap();
     assert!(idle.is_closed().await);
-    let response = in_body.ask(&body).await;
+    let response = in_body.ask(rest).await;
     assert_eq!((response.status, response.closes()), (200, true));
     let response = in_headers.ask(call(&body).trim_start_matches("POST /mut")).await;
     assert_eq!((response.status, response.closes()), (200, true));
@@ -69,18 +70,40 @@ async fn what_is_being_sent_is_answered_and_what_is_idle_is_closed() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_answered() {
+    let server = leaving(Duration::ZERO, PATIENCE).await;
+    let body = review().to_string();
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = server.connect().await;
+        assert_eq!(client.post(&body).await.status, 200);
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.send(call(&body)).await;
+    }
+    server.stop.send(()).unwrap();
+    for client in &mut clients {
+        let response = client.answer().await.expect("the call is answered");
+        assert_eq!(response.status, 200);
+        assert!(client.is_closed().await);
+    }
+    server.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn nothing_is_accepted_any_more() {
     let server = leaving(Duration::ZERO, PATIENCE).await;
     let mut holding = server.connect().await;
-    holding.send(head(10)).await;
-    server.metric_becomes("calls_in_flight", 1.0).await;
+    holding.send(head(10) + "0").await;
+    server.metric_becomes("body_bytes_in_flight", 1.0).await;
     server.stop.send(()).unwrap();
     let https = server.https;
     eventually("the port is closed".to_owned(), async move || {
         tokio::net::TcpStream::connect(https).await.is_err()
     })
     .await;
-    holding.send("0123456789").await;
+    holding.send("123456789").await;
     drop(holding);
     server.ended.await.unwrap().unwrap();
 }
@@ -89,8 +112,8 @@ async fn nothing_is_accepted_any_more() {
 async fn the_drain_has_an_end() {
     let server = leaving(Duration::ZERO, SOON).await;
     let mut holding = server.connect().await;
-    holding.send(head(10)).await;
-    server.metric_becomes("calls_in_flight", 1.0).await;
+    holding.send(head(10) + "0").await;
+    server.metric_becomes("body_bytes_in_flight", 1.0).await;
     server.stop.send(()).unwrap();
     server.ended.await.unwrap().unwrap();
     assert!(holding.is_closed().await);

@@ -16,7 +16,7 @@ use alumet_injector::{
         Listeners, Server, ServerError,
         key_files::KeyFiles,
         memo::MemoNumbers,
-        settings::{Leaving, Limits},
+        settings::{CallLimits, ConnectionLimits, Leaving, Limits},
         tls::{Certificate, TlsMinVersion, provider},
         world::{Admit, Worlds},
     },
@@ -104,16 +104,20 @@ pub(crate) fn review() -> Value {
 /// Limits as the command line has them, but for times that a test would have to wait for.
 pub(crate) fn limits() -> Limits {
     Limits {
-        max_body_bytes: 7 * MIB,
-        max_bytes_in_flight: 32 * MIB,
-        max_calls_in_flight: 256,
-        max_connections: 512,
-        max_requests_per_connection: 1000,
         handshake_timeout: PATIENCE,
-        header_timeout: PATIENCE,
-        body_timeout: PATIENCE,
-        request_timeout: PATIENCE,
-        idle_timeout: PATIENCE,
+        connections: ConnectionLimits {
+            max_connections: 512,
+            max_requests_per_connection: 1000,
+            header_timeout: PATIENCE,
+            request_timeout: PATIENCE,
+            idle_timeout: PATIENCE,
+        },
+        calls: CallLimits {
+            max_body_bytes: 7 * MIB,
+            max_bytes_in_flight: 32 * MIB,
+            max_calls_in_flight: 256,
+            body_timeout: PATIENCE,
+        },
     }
 }
 
