@@ -6,7 +6,7 @@ pub mod webhook_config;
 
 use std::time::Duration;
 
-use kube::api::PatchParams;
+use kube::{api::PatchParams, core::Status};
 
 /// Who wrote a field, in the object's `managedFields`.
 const FIELD_MANAGER: &str = "alumet-injector";
@@ -27,6 +27,8 @@ pub enum Error {
         what: String,
         /// What to do.
         mend: &'static str,
+        /// The API server's own sentence, where it was asked for the object.
+        source: Option<Box<Status>>,
     },
     /// The service account may not do this.
     #[error("may not {verb} the {what}; give the service account the verb {verb:?} for it, by resourceNames")]
@@ -35,6 +37,8 @@ pub enum Error {
         verb: &'static str,
         /// Kind, namespace and name.
         what: String,
+        /// The API server's own sentence: who may not do what to which resource.
+        source: Box<Status>,
     },
     /// The API server did not answer in time.
     #[error("no answer within {} s to {verb} of the {what}", ANSWER_WITHIN.as_secs())]
@@ -110,10 +114,14 @@ async fn answer<T>(
 /// The sentence for what the client library says.
 fn refused(verb: &'static str, what: &str, missing: &'static str, error: kube::Error) -> Error {
     let what = what.to_owned();
-    match &error {
-        kube::Error::Api(status) if status.code == 404 => Error::Missing { what, mend: missing },
-        kube::Error::Api(status) if status.code == 403 => Error::Forbidden { verb, what },
-        _ => Error::Request {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Error::Missing {
+            what,
+            mend: missing,
+            source: Some(status),
+        },
+        kube::Error::Api(source) if source.code == 403 => Error::Forbidden { verb, what, source },
+        error => Error::Request {
             verb,
             what,
             source: Box::new(error),

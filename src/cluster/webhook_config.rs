@@ -175,6 +175,7 @@ impl WebhookConfig {
         Error::Missing {
             what: self.what(),
             mend: MISSING,
+            source: None,
         }
     }
 
