@@ -8,14 +8,12 @@ use std::{
 use alumet_injector::{
     certs::{Bundle, Pair, ServerNames, renewal::Lifetimes},
     cluster::{
-        Error,
         self_managed::{self, Settings},
         serving_cert::ServingCert,
-        webhook_config::{Target, WebhookConfig},
     },
+    telemetry::with_causes,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures::StreamExt as _;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -27,14 +25,10 @@ use crate::support::{Case, Cluster, cases, poll::wait_for};
 
 const SOON: Duration = Duration::from_mins(1);
 
-/// The verbs of `certs/README.md`.
-const SECRET: [&str; 2] = ["get", "patch"];
-const WEBHOOK: [&str; 3] = ["list", "watch", "patch"];
-
 pub(crate) fn cases() -> Vec<Case> {
     cases![
         an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended,
-        each_verb_is_needed,
+        an_error_keeps_the_api_servers_own_sentence,
     ]
 }
 
@@ -45,14 +39,6 @@ fn clock() -> SystemTime {
 
 fn names(namespace: &str) -> ServerNames {
     ServerNames::of_service("injector", namespace).unwrap()
-}
-
-fn target(namespace: &str) -> Target {
-    Target {
-        namespace: namespace.to_owned(),
-        service: "injector".to_owned(),
-        names: names(namespace),
-    }
 }
 
 fn entry(name: &str, namespace: &str) -> Value {
@@ -69,7 +55,7 @@ fn entry(name: &str, namespace: &str) -> Value {
 
 /// What the chart makes: an empty Secret, the webhook configuration, and the rights of a service account. Names are the
 /// namespace's where they are the whole cluster's.
-fn install(cluster: &Cluster, namespace: &str, secret_verbs: &[&str], webhook_verbs: &[&str]) {
+fn install(cluster: &Cluster, namespace: &str) {
     let role = |kind: &str, group: &str, resource: &str, name: &str, verbs: &[&str]| {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
@@ -96,9 +82,15 @@ fn install(cluster: &Cluster, namespace: &str, secret_verbs: &[&str], webhook_ve
         binding("RoleBinding", "Role"),
         binding("ClusterRoleBinding", "ClusterRole"),
     ];
-    objects.push(role("Role", "", "secrets", "serving-cert", secret_verbs));
+    objects.push(role("Role", "", "secrets", "serving-cert", &["get", "patch"]));
     let (group, resource) = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations");
-    objects.push(role("ClusterRole", group, resource, namespace, webhook_verbs));
+    objects.push(role(
+        "ClusterRole",
+        group,
+        resource,
+        namespace,
+        &["list", "watch", "patch"],
+    ));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     cluster
         .kubectl_with(&["apply", "-f", "-"], &list.to_string())
@@ -131,7 +123,7 @@ fn ca_bundles(cluster: &Cluster, namespace: &str) -> Vec<Bundle> {
 
 fn an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended(cluster: &Cluster) {
     let namespace = cluster.namespace("self-managed");
-    install(cluster, &namespace, &SECRET, &WEBHOOK);
+    install(cluster, &namespace);
     let kubeconfig = cluster.kubeconfig_of(&namespace, "injector");
     let handed: Arc<Mutex<Vec<Pair>>> = Arc::default();
     let cancel = CancellationToken::new();
@@ -247,64 +239,13 @@ fn watched(cluster: &Cluster, namespace: &str, pair: &dyn Fn(usize) -> Pair) {
     bundles[0].trusts(second.chain(), clock()).unwrap();
 }
 
-/// The verb that an error says is missing.
-fn forbidden<T>(result: Result<T, Error>) -> Option<&'static str> {
-    match result {
-        Ok(_) => None,
-        Err(Error::Forbidden { verb, .. }) => Some(verb),
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
-/// All that it asks of the API server, until something is forbidden.
-async fn ask_everything(client: Client, namespace: &str) -> Option<&'static str> {
-    let secret = ServingCert::new(client.clone(), namespace, "serving-cert");
-    let webhook = WebhookConfig::new(client, namespace, target(namespace));
-    let read = match secret.read().await {
-        Ok(read) => read,
-        Err(error) => return forbidden::<()>(Err(error)),
-    };
-    let change = vec![("bundle.crt", String::new())];
-    let written = secret.write(&read.version, &change).await;
-    if let Some(verb) = forbidden(written) {
-        return Some(verb);
-    }
-    let mut seen = webhook.watch();
-    let config = match seen.next().await.unwrap() {
-        Ok(config) => config.unwrap(),
-        Err(error) => return forbidden::<()>(Err(error)),
-    };
-    let authority = alumet_injector::certs::Authority::new(clock(), Duration::from_hours(1)).unwrap();
-    let bundle = Bundle::from_iter([authority.trusted().clone()]);
-    if let Some(verb) = forbidden(webhook.write(&config, &bundle).await) {
-        return Some(verb);
-    }
-    // It sees its own write, or why it does not.
-    match seen.next().await.unwrap() {
-        Ok(config) => {
-            assert_eq!(target(namespace).everywhere(&config.unwrap()), bundle);
-            None
-        }
-        Err(error) => forbidden::<()>(Err(error)),
-    }
-}
-
-fn each_verb_is_needed(cluster: &Cluster) {
-    let without = |verbs: &[&'static str], verb: &str| -> Vec<&'static str> {
-        verbs.iter().copied().filter(|it| *it != verb).collect()
-    };
-    let mut cases = vec![(None, SECRET.to_vec(), WEBHOOK.to_vec())];
-    cases.extend(SECRET.map(|verb| (Some(verb), without(&SECRET, verb), WEBHOOK.to_vec())));
-    cases.extend(WEBHOOK.map(|verb| (Some(verb), SECRET.to_vec(), without(&WEBHOOK, verb))));
-    for (missing, secret, webhook) in cases {
-        let namespace = cluster.namespace("verbs");
-        install(cluster, &namespace, &secret, &webhook);
-        let kubeconfig = cluster.kubeconfig_of(&namespace, "injector");
-        // The authorizer follows the roles by a watch of its own.
-        wait_for("the rights to be what they are to be", SOON, || {
-            let found =
-                cluster.block_on(async { ask_everything(client(&kubeconfig).await, &namespace).await });
-            (found == missing).then_some(())
-        });
-    }
+fn an_error_keeps_the_api_servers_own_sentence(cluster: &Cluster) {
+    let namespace = cluster.namespace("absent");
+    let secret = ServingCert::new(cluster.client(), &namespace, "none");
+    let error = with_causes(&cluster.block_on(secret.read()).unwrap_err());
+    let (ours, theirs) = (
+        format!("there is no Secret {namespace}/none; "),
+        r#": secrets "none" not found: NotFound"#,
+    );
+    assert!(error.starts_with(&ours) && error.ends_with(theirs), "{error}");
 }

@@ -1,9 +1,9 @@
-//! The injector's own installation: its rights, its upgrades, its files, and the namespace that it shares.
+//! The injector's own installation: its upgrades, its files, and the namespace that it shares.
 
 use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use alumet_injector::names::{COMPONENT_LABEL, NAME_LABEL, OWN_NAME};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     files::root,
@@ -21,7 +21,6 @@ const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
-        without_any_one_verb_of_the_chart_it_does_not_keep_its_certificate_and_says_which,
         install_yaml_is_taken_by_the_api_server_and_its_pod_runs,
         it_shares_a_namespace_with_a_release_and_never_waits_for_itself,
         a_renamed_webhook_entry_is_upgraded_by_helm_4_without_a_conflict,
@@ -31,110 +30,11 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// One that makes its certificate itself, for one namespace.
-fn self_managed(namespace: &str) -> Installation<'_> {
+pub(crate) fn self_managed(namespace: &str) -> Installation<'_> {
     Installation {
         certificate: Certificate::SelfManaged,
         set: &["webhook.failurePolicy=Fail"],
         ..Installation::serving(namespace)
-    }
-}
-
-/// The verbs that the installed chart gives, and the place of each: the object with the rule, and the verb.
-fn verbs(cluster: &Cluster, injector: &Injector) -> Vec<(Vec<String>, Value, String)> {
-    let release = injector.release.as_str();
-    let in_namespace = ["role", release, "-n", &injector.namespace].map(str::to_owned);
-    let role = in_namespace.to_vec();
-    let bindings = cluster.get(&["clusterrolebindings"]);
-    let binding = bindings["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|binding| binding["subjects"][0]["namespace"] == injector.namespace.as_str())
-        .unwrap_or_else(|| panic!("{}: it has a binding", injector.namespace));
-    let cluster_role = vec![
-        "clusterrole".to_owned(),
-        binding["roleRef"]["name"].as_str().unwrap().to_owned(),
-    ];
-    let mut found = Vec::new();
-    for place in [role, cluster_role] {
-        let rules = cluster.get(&place)["rules"].clone();
-        assert_eq!(rules.as_array().unwrap().len(), 1, "{rules}");
-        for verb in rules[0]["verbs"].as_array().unwrap() {
-            found.push((place.clone(), rules.clone(), verb.as_str().unwrap().to_owned()));
-        }
-    }
-    found
-}
-
-fn patch(cluster: &Cluster, place: &[String], kind: &str, patch: &Value) {
-    let mut arguments: Vec<String> = vec!["patch".to_owned()];
-    arguments.extend_from_slice(place);
-    arguments.extend([format!("--type={kind}"), format!("--patch={patch}")]);
-    cluster.kubectl(&arguments).ok();
-}
-
-fn without_any_one_verb_of_the_chart_it_does_not_keep_its_certificate_and_says_which(cluster: &Cluster) {
-    let namespace = cluster.namespace("verbs");
-    let injector = Injector::install_only(cluster, &self_managed(&namespace));
-    let secret = format!("{}-serving-cert", injector.release);
-    let verbs = verbs(cluster, &injector);
-    assert_eq!(verbs.len(), 5, "{verbs:?}");
-    for (place, rules, verb) in verbs {
-        // As it is before the first start.
-        let secret = ["secret", &secret, "-n", &injector.namespace].map(str::to_owned);
-        patch(cluster, &secret, "merge", &json!({"data": null}));
-        let webhook = ["mutatingwebhookconfiguration", &injector.webhook].map(str::to_owned);
-        patch(
-            cluster,
-            &webhook,
-            "strategic",
-            &json!({"webhooks": [{"name": "mutate.injector.alumet.dev", "clientConfig": {"caBundle": null}}]}),
-        );
-        let mut less = rules.clone();
-        less[0]["verbs"]
-            .as_array_mut()
-            .unwrap()
-            .retain(|it| *it != verb.as_str());
-        patch(cluster, &place, "merge", &json!({"rules": less}));
-        let (resource, name) = (&rules[0]["resources"][0], &rules[0]["resourceNames"][0]);
-        let may = || {
-            let account = format!(
-                "system:serviceaccount:{}:{}",
-                injector.namespace, injector.release
-            );
-            let what = format!("{}/{}", resource.as_str().unwrap(), name.as_str().unwrap());
-            let asked = [
-                "auth",
-                "can-i",
-                &verb,
-                &what,
-                "--as",
-                &account,
-                "-n",
-                &injector.namespace,
-            ];
-            cluster.kubectl(&asked).code == Some(0)
-        };
-        wait_for("the right to be gone", SOON, || (!may()).then_some(()));
-
-        injector.begin(cluster);
-        let sentence = format!("may not {verb} the ");
-        wait_for(
-            &format!("the verb {verb:?} of {resource} in the log"),
-            SOON,
-            || injector.log().contains(&sentence).then_some(()),
-        );
-        // A watch that may list sees changes by listing again, later.
-        if verb != "watch" {
-            assert!(!injector.is_ready(cluster), "{verb}: {}", injector.log());
-        }
-        patch(cluster, &place, "merge", &json!({"rules": rules}));
-        wait_for(
-            &format!("it to be ready with {verb:?} of {resource}"),
-            SOON,
-            || injector.is_ready(cluster).then_some(()),
-        );
-        injector.stop();
     }
 }
 

@@ -21,6 +21,7 @@ mod golden_patches;
 mod helm;
 mod injector;
 mod injector_chart;
+mod injector_rights;
 mod kubelet_tests;
 #[path = "../markdown.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
@@ -65,6 +66,7 @@ fn cases() -> Vec<Case> {
         seen::cases(),
         injector::cases(),
         injector_chart::cases(),
+        injector_rights::cases(),
         kubelet_tests::cases(),
         certificates::cases(),
         seed_example::cases(),

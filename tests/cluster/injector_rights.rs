@@ -1,0 +1,157 @@
+//! The rights that the injector's chart gives it: each is needed, one test for each, and there is no other.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    injector_chart::self_managed,
+    support::{Case, Cluster, cases, injector::Injector, poll::wait_for},
+};
+
+const SOON: Duration = Duration::from_mins(1);
+
+/// A right: a verb, and the resource that it is for.
+type Right = (&'static str, &'static str);
+
+/// One test for each right, named by itself, and `RIGHTS`, the table of all of them.
+macro_rules! rights {
+    ($($test:ident: $verb:literal, $resource:literal;)+) => {
+        const RIGHTS: &[Right] = &[$(($verb, $resource)),+];
+
+        $(fn $test(cluster: &Cluster) {
+            it_says_what_it_may_not(cluster, ($verb, $resource));
+        })+
+
+        fn one_for_each_right() -> Vec<Case> {
+            cases![$($test),+]
+        }
+    };
+}
+
+rights! {
+    without_get_of_secrets_it_says_so_and_is_not_ready: "get", "secrets";
+    without_patch_of_secrets_it_says_so_and_is_not_ready: "patch", "secrets";
+    without_list_of_mutatingwebhookconfigurations_it_says_so_and_is_not_ready:
+        "list", "mutatingwebhookconfigurations";
+    without_watch_of_mutatingwebhookconfigurations_it_says_so: "watch", "mutatingwebhookconfigurations";
+    without_patch_of_mutatingwebhookconfigurations_it_says_so_and_is_not_ready:
+        "patch", "mutatingwebhookconfigurations";
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut all = one_for_each_right();
+    all.extend(cases![
+        the_installed_chart_gives_the_rights_that_have_a_test_and_no_other
+    ]);
+    all
+}
+
+/// The roles of an installed chart, with what `kubectl` calls each of them.
+fn roles(cluster: &Cluster, injector: &Injector) -> Vec<(Vec<String>, Value)> {
+    let selector = format!("app.kubernetes.io/instance={}", injector.release);
+    let found = cluster.get(&["roles,clusterroles", "--all-namespaces", "--selector", &selector]);
+    let mut roles = Vec::new();
+    for role in found["items"].as_array().unwrap() {
+        let of = |pointer: &str| role.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let mut place = vec![of("/kind").unwrap(), of("/metadata/name").unwrap()];
+        place.extend(
+            of("/metadata/namespace")
+                .into_iter()
+                .flat_map(|name| ["-n".to_owned(), name]),
+        );
+        roles.push((place, role["rules"].clone()));
+    }
+    roles
+}
+
+/// The texts of a list.
+fn texts<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
+    let list = rule[field]
+        .as_array()
+        .unwrap_or_else(|| panic!("{field} of {rule}"));
+    list.iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+fn the_installed_chart_gives_the_rights_that_have_a_test_and_no_other(cluster: &Cluster) {
+    let namespace = cluster.namespace("rights");
+    let injector = Injector::install_only(cluster, &self_managed(&namespace));
+    let roles = roles(cluster, &injector);
+    let mut given = BTreeSet::new();
+    for (_, rules) in &roles {
+        for rule in rules.as_array().unwrap() {
+            assert_eq!(
+                texts(rule, "resourceNames").len(),
+                1,
+                "of one object alone: {rule}"
+            );
+            for resource in texts(rule, "resources") {
+                given.extend(texts(rule, "verbs").into_iter().map(|verb| (verb, resource)));
+            }
+        }
+    }
+    assert_eq!(given, RIGHTS.iter().copied().collect());
+}
+
+fn patch(cluster: &Cluster, place: &[String], kind: &str, patch: &Value) {
+    let mut arguments: Vec<String> = vec!["patch".to_owned()];
+    arguments.extend_from_slice(place);
+    arguments.extend([format!("--type={kind}"), format!("--patch={patch}")]);
+    cluster.kubectl(&arguments).ok();
+}
+
+/// Without the right it tells which one, in its own words and in those of the API server; with it, it is ready.
+fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
+    let namespace = cluster.namespace("without");
+    let injector = Injector::install_only(cluster, &self_managed(&namespace));
+    let (place, rules) = roles(cluster, &injector)
+        .into_iter()
+        .find(|(_, rules)| texts(&rules[0], "resources") == [resource])
+        .unwrap_or_else(|| panic!("no role is for {resource}"));
+    let mut less = rules.clone();
+    less[0]["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
+    assert_ne!(less, rules, "{verb} is given");
+    patch(cluster, &place, "merge", &json!({"rules": less}));
+    let account = format!(
+        "system:serviceaccount:{}:{}",
+        injector.namespace, injector.release
+    );
+    let what = format!("{resource}/{}", texts(&rules[0], "resourceNames")[0]);
+    // The authorizer follows the roles by a watch of its own.
+    wait_for("the right to be gone", SOON, || {
+        let asked = [
+            "auth",
+            "can-i",
+            verb,
+            &what,
+            "--as",
+            &account,
+            "-n",
+            &injector.namespace,
+        ];
+        (cluster.kubectl(&asked).code != Some(0)).then_some(())
+    });
+
+    injector.begin(cluster);
+    // The log is JSON.
+    let sentences = [
+        format!("may not {verb} the "),
+        format!(r#"User \"{account}\" cannot {verb} resource \"{resource}\""#),
+    ];
+    wait_for(&format!("{sentences:?} in the log"), SOON, || {
+        let log = injector.log();
+        sentences
+            .iter()
+            .all(|sentence| log.contains(sentence))
+            .then_some(())
+    });
+    // A watch that may list sees changes by listing again, later.
+    if verb != "watch" {
+        assert!(!injector.is_ready(cluster), "{}", injector.log());
+    }
+    patch(cluster, &place, "merge", &json!({"rules": rules}));
+    wait_for("it to be ready with the right", SOON, || {
+        injector.is_ready(cluster).then_some(())
+    });
+    injector.stop();
+}
