@@ -328,3 +328,27 @@ fn only_the_self_managed_certificate_reaches_the_api_server() {
         );
     }
 }
+
+/// Helm would refuse the second release, or take the object of the first one.
+#[test]
+fn two_releases_of_one_name_share_no_object_of_the_cluster() {
+    let helm = Helm::new(Major::Four);
+    for file in ci_files() {
+        let chart = chart();
+        let of_the_cluster = |namespace: &str| -> BTreeSet<String> {
+            let name = format!("webhook.configurationName={namespace}-injector");
+            let told = helm.template(&Template {
+                namespace,
+                values: &[&file],
+                set: &[&name],
+                ..Template::of(&chart)
+            });
+            let mut objects = objects(&told.stdout);
+            objects.retain(|_, object| object["metadata"].get("namespace").is_none());
+            objects.into_keys().collect()
+        };
+        let (one, other) = (of_the_cluster("one"), of_the_cluster("other"));
+        assert!(!one.is_empty(), "{}", file.display());
+        assert!(one.is_disjoint(&other), "{}: {one:?} {other:?}", file.display());
+    }
+}
