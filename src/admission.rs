@@ -8,7 +8,6 @@ mod failure;
 mod outcome;
 mod respond;
 mod review;
-mod text;
 mod warnings;
 
 pub use outcome::{Outcome, Skip};

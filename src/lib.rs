@@ -8,7 +8,8 @@
 //! L1  manifest/, post_render.rs,      bytes <-> model; no file system, environment, network or clock
 //!     admission/, certs/
 //! L0  engine/, agent_config/,         values in, values out
-//!     names.rs, source.rs, finding.rs
+//!     names.rs, source.rs, finding.rs,
+//!     text.rs
 //! ```
 //!
 //! `ARCHITECTURE.md` says what must always hold, and follows one document through the code.
@@ -16,6 +17,7 @@
 pub mod finding;
 pub mod names;
 pub mod source;
+mod text;
 
 pub mod agent_config;
 

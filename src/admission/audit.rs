@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{outcome::Outcome, text::one_line};
-use crate::{engine::report::Report, names::Component};
+use super::outcome::Outcome;
+use crate::{engine::report::Report, names::Component, text::one_line};
 
 /// How many characters a value has at most.
 const MAX_CHARS: usize = 256;

@@ -6,7 +6,6 @@ use super::{
     failure::verdict,
     outcome::{Outcome, Skip},
     review::{self, BadReview, Operation, Question},
-    text::one_line,
     warnings::warnings,
 };
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     },
     finding::Finding,
     names::Component,
+    text::one_line,
 };
 
 /// How many characters of a name the decision holds at most. Names are checked by the API server, but after admission.

@@ -5,10 +5,12 @@
 
 use serde::Deserialize;
 
-use super::text::one_line;
-use crate::engine::{
-    field::{Field, Text, shape_of_object},
-    object::ObjectView,
+use crate::{
+    engine::{
+        field::{Field, Text, shape_of_object},
+        object::ObjectView,
+    },
+    text::one_line,
 };
 
 /// `apiVersion` of the reviews that are taken and answered.

@@ -1,7 +1,6 @@
 //! What the user is told: each warning is one line of an HTTP header of the API server's answer, which kubectl prints.
 
-use super::text::one_line;
-use crate::finding::Finding;
+use crate::{finding::Finding, text::one_line};
 
 /// How many warnings a response has at most. With [`MAX_CHARS`] that is half of the 4,096 characters above which the API
 /// server cuts what all webhooks have to say.

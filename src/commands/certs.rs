@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure},
-    io::{self, Readers},
+    io::{self, NewFile, Readers},
     now, print,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         pem::{fingerprint, has_key},
     },
     cli::{Certs, CertsCommand, InspectCerts, IssueCerts, Output},
+    text::printable,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -56,13 +57,18 @@ fn issue(args: IssueCerts, now: SystemTime) -> Result<Exit, Failure> {
     let Issued { certificate, key, .. } = authority
         .issue(&names, now, lifetime)
         .map_err(|error| refused(&error))?;
+    let file = |name: &str, pem: String, readers| NewFile {
+        path: out.join(name),
+        bytes: pem.into_bytes(),
+        readers,
+    };
     let mut files = vec![
-        (CA_CERTIFICATE, authority.certificate_pem(), Readers::Any),
-        (CERTIFICATE, certificate, Readers::Any),
-        (KEY, key, Readers::Owner),
+        file(CA_CERTIFICATE, authority.certificate_pem(), Readers::Any),
+        file(CERTIFICATE, certificate, Readers::Any),
+        file(KEY, key, Readers::Owner),
     ];
     if with_ca_key {
-        files.push((CA_KEY, authority.key_pem(), Readers::Owner));
+        files.push(file(CA_KEY, authority.key_pem(), Readers::Owner));
     }
 
     let is_there = |name: &&str| out.join(name).exists();
@@ -76,13 +82,15 @@ fn issue(args: IssueCerts, now: SystemTime) -> Result<Exit, Failure> {
         )));
     }
     io::make_directory(&out)?;
-    io::remove(&out.join(CA_KEY))?;
+    io::replace_all(&files)?;
+    if !with_ca_key {
+        // The key of a CA that is gone; not before the new files are there.
+        io::remove(&out.join(CA_KEY))?;
+    }
     let mut text = String::new();
-    for (name, pem, readers) in files {
-        let path: PathBuf = out.join(name);
-        io::replace(&path, pem.as_bytes(), readers)?;
+    for file in &files {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{}", path.display());
+        let _ = writeln!(text, "{}", file.path.display());
     }
     let _ = writeln!(text, "for {}, {days} days", names.as_slice().join(", "));
     io::print_text(&text)?;
@@ -183,12 +191,13 @@ impl Inspection {
             };
             let names = match details.names.as_slice() {
                 [] => "none".to_owned(),
-                names => names.join(", "),
+                names => printable(&names.join(", ")),
             };
+            let (subject, issuer) = (printable(&details.subject), printable(&details.issuer));
             let (from, until) = (written(details.not_before), written(details.not_after));
             // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "{kind} {}: {}", at + 1, details.subject);
-            let _ = writeln!(text, "  issuer       {}", details.issuer);
+            let _ = writeln!(text, "{kind} {}: {}", at + 1, subject);
+            let _ = writeln!(text, "  issuer       {issuer}");
             let _ = writeln!(text, "  names        {names}");
             let _ = writeln!(text, "  validity     {from} to {until}: {state}");
             let _ = writeln!(text, "  fingerprint  {}", fingerprint(certificate.certificate()));

@@ -3,8 +3,10 @@
 use std::{
     fs,
     io::{self, IsTerminal as _, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+use tempfile::NamedTempFile;
 
 use super::exit::Failure;
 
@@ -55,26 +57,50 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 pub(super) enum Readers {
     /// As the user's umask says.
     Any,
-    /// Nobody but the owner, mode 600.
+    /// Nobody but the owner, mode 600, as temporary files are.
     Owner,
 }
 
-/// Writes a file beside its place and moves it there, so that it is never seen in part, nor with the mode of an older
-/// one.
-pub(super) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if readers == Readers::Owner {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+/// A file that is to be written whole.
+pub(super) struct NewFile {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+    pub(super) readers: Readers,
+}
+
+/// Writes files that belong together. All of them are written beside their places, and only when that went well moved
+/// there: none is ever seen in part, nor with the mode of an older one, and what fails before the first move changes
+/// nothing.
+pub(super) fn replace_all(files: &[NewFile]) -> Result<(), Failure> {
+    let mut beside = Vec::new();
+    for file in files {
+        let written = write_beside(file).map_err(|source| failure("write", &file.path.display(), source))?;
+        beside.push((written, &file.path));
     }
-    options
-        .open(&beside)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|source| failure("write", &Path::new(&beside).display(), source))?;
-    fs::rename(&beside, path).map_err(|source| failure("write", &path.display(), source))
+    for (written, path) in beside {
+        written
+            .persist(path)
+            .map_err(|error| failure("write", &path.display(), error.error))?;
+    }
+    Ok(())
+}
+
+/// The file under a name of its own, in the same directory; it goes when it is dropped.
+fn write_beside(file: &NewFile) -> io::Result<NamedTempFile> {
+    if file.path.is_dir() {
+        // The one obstacle that only the move would find.
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    if file.readers == Readers::Any {
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        builder.permissions(everybody);
+    }
+    let mut written = builder.tempfile_in(file.path.parent().unwrap_or(Path::new("")))?;
+    written.write_all(&file.bytes)?;
+    written.as_file().sync_all()?;
+    Ok(written)
 }
 
 /// Makes a directory and those above it.

@@ -111,7 +111,22 @@ pub(super) fn finding(finding: &Finding) -> Value {
     })
 }
 
-/// JSON as a text that ends its last line.
+/// JSON as a text that ends its last line. serde_json writes DEL and the control characters above it as they are, which a
+/// terminal may take for commands.
 pub(super) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    let text = format!("{value:#}\n");
+    let is_control = |letter: char| letter != '\n' && letter.is_control();
+    if !text.contains(is_control) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_control(letter) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
 }

@@ -231,3 +231,99 @@ fn a_certificate_comes_from_stdin() {
         .unwrap();
     said(&output, 1, "certificate 1: CN=expired");
 }
+
+/// The first write beyond a limit kills the program, as a power failure would.
+#[test]
+fn a_crash_while_it_writes_loses_nothing_and_hinders_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(
+        &certs(folder, &[&ISSUE[..], &["--with-ca-key"]].concat()),
+        0,
+        "ca.key",
+    );
+    let names = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
+    let read = || names.map(|name| fs::read(folder.join("pki/new").join(name)).unwrap());
+    let before = read();
+    let crashed = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -f 0; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_alumet-injector"),
+            "certs",
+        ])
+        .args(ISSUE)
+        .arg("--overwrite")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(!crashed.status.success(), "{crashed:?}");
+    assert_eq!(read(), before);
+    said(
+        &certs(folder, &[&ISSUE[..], &["--overwrite"]].concat()),
+        0,
+        "pki/new/ca.crt",
+    );
+    assert_ne!(fs::read(folder.join("pki/new/tls.key")).unwrap(), before[3]);
+}
+
+#[test]
+fn one_file_that_cannot_be_written_leaves_all_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(
+        &certs(folder, &[&ISSUE[..], &["--with-ca-key"]].concat()),
+        0,
+        "ca.key",
+    );
+    let file = |name: &str| folder.join("pki/new").join(name);
+    fs::remove_file(file("tls.key")).unwrap();
+    fs::create_dir(file("tls.key")).unwrap();
+    let names = ["ca.crt", "ca.key", "tls.crt"];
+    let before = names.map(|name| fs::read(file(name)).unwrap());
+    said(
+        &certs(folder, &[&ISSUE[..], &["--overwrite"]].concat()),
+        3,
+        "cannot write pki/new/tls.key",
+    );
+    assert_eq!(names.map(|name| fs::read(file(name)).unwrap()), before);
+    assert_eq!(fs::read_dir(folder.join("pki/new")).unwrap().count(), 4);
+}
+
+/// ESC begins a terminal's commands, and so does the one character U+009B.
+#[test]
+fn no_name_of_a_certificate_commands_the_terminal() {
+    let hostile = "a\u{1b}[2J\u{9b}2Jb\r\nCA: trusts certificate 1";
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, hostile);
+    let ascii = hostile.replace('\u{9b}', "");
+    params.subject_alt_names = vec![rcgen::SanType::DnsName(ascii.try_into().unwrap())];
+    let pem = params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .pem();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hostile.crt"), pem).unwrap();
+    let is_control = |letter: char| letter != '\n' && letter.is_control();
+
+    let text = said(
+        &certs(folder.path(), &["inspect", "hostile.crt"]),
+        0,
+        "certificate 1: ",
+    );
+    assert!(!text.contains(is_control), "{text:?}");
+    assert_eq!(text.lines().count(), 7, "{text:?}");
+    assert!(
+        !text.lines().any(|line| line.starts_with("CA: trusts")),
+        "{text:?}"
+    );
+
+    let json = certs(folder.path(), &["inspect", "hostile.crt", "--output", "json"]);
+    let json = String::from_utf8(json.stdout).unwrap();
+    assert!(!json.contains(is_control), "{json:?}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let subject = json["certificates"][0]["subject"].as_str().unwrap();
+    assert!(subject.contains(hostile), "{subject:?}");
+}

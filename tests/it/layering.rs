@@ -9,10 +9,11 @@ use std::{
 use crate::files::root;
 
 /// Each room of `src/`, from the bottom up, with the rooms that it may import besides itself.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("names", &[]),
     ("source", &[]),
     ("finding", &[]),
+    ("text", &[]),
     ("agent_config", &["names", "source", "finding"]),
     ("engine", &["names", "source", "finding", "agent_config"]),
     ("manifest", &["names", "finding"]),
@@ -22,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ),
     (
         "admission",
-        &["names", "source", "finding", "agent_config", "engine"],
+        &["names", "source", "finding", "text", "agent_config", "engine"],
     ),
     ("certs", &[]),
     ("telemetry", &[]),
@@ -43,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "names",
             "source",
             "finding",
+            "text",
             "agent_config",
             "engine",
             "manifest",
@@ -53,12 +55,13 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Rooms that know nothing of the world.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "admission",
     "certs",
     "names",
     "source",
     "finding",
+    "text",
     "agent_config",
     "engine",
     "manifest",

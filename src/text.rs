@@ -1,16 +1,20 @@
 //! Texts from outside, made printable and short.
 
 /// The text on one line: each control character is a space, and what is longer than `max` characters ends with `…`.
-pub(super) fn one_line(text: &str, max: usize) -> String {
+pub(crate) fn one_line(text: &str, max: usize) -> String {
     if text.len() <= max && !text.contains(char::is_control) {
         return text.to_owned();
     }
-    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
     if text.chars().nth(max).is_none() {
-        return text.chars().map(printable).collect();
+        return printable(text);
     }
-    let kept = text.chars().take(max.saturating_sub(1)).map(printable);
-    kept.chain(['…']).collect()
+    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
+    printable(&kept) + "…"
+}
+
+/// The text as a terminal may have it: each control character is a space.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
