@@ -14,12 +14,16 @@ use super::{
 pub const CA_CERTIFICATE: &str = "ca.crt";
 /// The CA that issues: private key, PEM.
 pub const CA_KEY: &str = "ca.key";
+/// The CA that issues next, once every API server trusts it: certificate, PEM.
+pub const NEXT_CERTIFICATE: &str = "next.crt";
+/// The CA that issues next: private key, PEM.
+pub const NEXT_KEY: &str = "next.key";
 /// The serving certificate, PEM.
 pub const CERTIFICATE: &str = "tls.crt";
 /// The private key of the serving certificate, PEM.
 pub const KEY: &str = "tls.key";
-/// Every CA that clients are to trust, PEM: the one that issues, and those that did so before and still may have a
-/// living leaf. The caBundle is this text.
+/// Every CA that clients are to trust, PEM: the one that issues, the one that does so next, and those that did so before
+/// and still may have a living leaf. The caBundle is this text.
 pub const BUNDLE: &str = "bundle.crt";
 
 /// Most CAs of a bundle. Of CAs that follow one another in time at most two live at once; more come from clocks that
@@ -31,6 +35,8 @@ const MAX_AUTHORITIES: usize = 8;
 pub struct Held {
     /// The CA that issues.
     pub authority: Option<Authority>,
+    /// The CA that issues next.
+    pub next: Option<Authority>,
     /// The CAs that clients are to trust.
     pub bundle: Bundle,
     /// The serving certificate and its key.
@@ -39,8 +45,8 @@ pub struct Held {
     pub unusable: Vec<(&'static str, String)>,
 }
 
-/// Keys of the Secret and their new values.
-pub type Change = Vec<(&'static str, String)>;
+/// Keys of the Secret and their new values; without a value the key goes.
+pub type Change = Vec<(&'static str, Option<String>)>;
 
 impl Held {
     /// Reads the entries of the Secret; an entry that is missing or empty holds nothing.
@@ -52,30 +58,38 @@ impl Held {
             Some(Err(error)) => held.unusable.push((BUNDLE, error.to_string())),
             None => {}
         }
-        match (entry(CA_CERTIFICATE), entry(CA_KEY)) {
-            (Some(certificate), Some(key)) => match Authority::read(certificate, key) {
-                Ok(authority) => held.authority = Some(authority),
-                Err(error) => held.unusable.push((CA_CERTIFICATE, error.to_string())),
-            },
-            (None, None) => {}
-            (None, Some(_)) => held.unusable.push((CA_CERTIFICATE, missing(CA_KEY))),
-            (Some(_), None) => held.unusable.push((CA_KEY, missing(CA_CERTIFICATE))),
-        }
+        held.authority = held.pair(&entry, CA_CERTIFICATE, CA_KEY, Authority::read);
+        held.next = held.pair(&entry, NEXT_CERTIFICATE, NEXT_KEY, Authority::read);
         // Also without its key it may be the one that issued the leaf.
-        let issuers = entry(CA_CERTIFICATE).and_then(|pem| Bundle::read(pem).ok());
-        let issuers = issuers.unwrap_or_default();
-        let issuers = issuers.filtered(|trusted| trusted.details().is_authority);
-        held.bundle = held.bundle.with(issuers.iter().cloned());
-        match (entry(CERTIFICATE), entry(KEY)) {
-            (Some(chain), Some(key)) => match Pair::read(chain, key) {
-                Ok(pair) => held.leaf = Some(pair),
-                Err(error) => held.unusable.push((CERTIFICATE, error.to_string())),
-            },
-            (None, None) => {}
-            (None, Some(_)) => held.unusable.push((CERTIFICATE, missing(KEY))),
-            (Some(_), None) => held.unusable.push((KEY, missing(CERTIFICATE))),
+        for key in [CA_CERTIFICATE, NEXT_CERTIFICATE] {
+            let issuers = entry(key).and_then(|pem| Bundle::read(pem).ok());
+            let issuers = issuers.unwrap_or_default();
+            let issuers = issuers.filtered(|trusted| trusted.details().is_authority);
+            held.bundle = held.bundle.with(issuers.iter().cloned());
         }
+        held.leaf = held.pair(&entry, CERTIFICATE, KEY, Pair::read);
         held
+    }
+
+    /// What two entries that belong together hold; takes note of what cannot be used.
+    fn pair<'a, T, E: ToString>(
+        &mut self,
+        entry: &impl Fn(&str) -> Option<&'a [u8]>,
+        certificate: &'static str,
+        key: &'static str,
+        read: impl Fn(&[u8], &[u8]) -> Result<T, E>,
+    ) -> Option<T> {
+        let (at, why) = match (entry(certificate), entry(key)) {
+            (Some(pem), Some(key_pem)) => match read(pem, key_pem) {
+                Ok(pair) => return Some(pair),
+                Err(error) => (certificate, error.to_string()),
+            },
+            (None, None) => return None,
+            (None, Some(_)) => (certificate, missing(key)),
+            (Some(_), None) => (key, missing(certificate)),
+        };
+        self.unusable.push((at, why));
+        None
     }
 
     /// What has to be written for a step; nothing where the step is to wait.
@@ -92,9 +106,31 @@ impl Held {
                 let authority = Authority::new(now, lifetimes.authority)?;
                 let bundle = self.bundle_with(authority.trusted(), now);
                 Ok(vec![
-                    (CA_CERTIFICATE, authority.certificate_pem()),
-                    (CA_KEY, authority.key_pem()),
-                    (BUNDLE, bundle.pem()),
+                    (CA_CERTIFICATE, Some(authority.certificate_pem())),
+                    (CA_KEY, Some(authority.key_pem())),
+                    (BUNDLE, Some(bundle.pem())),
+                ])
+            }
+            Step::PrepareAuthority => {
+                let next = Authority::new(now, lifetimes.authority)?;
+                let bundle = self.bundle_with(next.trusted(), now);
+                Ok(vec![
+                    (NEXT_CERTIFICATE, Some(next.certificate_pem())),
+                    (NEXT_KEY, Some(next.key_pem())),
+                    (BUNDLE, Some(bundle.pem())),
+                ])
+            }
+            Step::PromoteAuthority => {
+                let Some(next) = &self.next else {
+                    return Ok(Vec::new());
+                };
+                Ok(vec![
+                    (CA_CERTIFICATE, Some(next.certificate_pem())),
+                    (CA_KEY, Some(next.key_pem())),
+                    (NEXT_CERTIFICATE, None),
+                    (NEXT_KEY, None),
+                    // The CA of before may have stood in `ca.crt` alone.
+                    (BUNDLE, Some(self.bundle.living(now).pem())),
                 ])
             }
             Step::IssueLeaf => {
@@ -102,21 +138,25 @@ impl Held {
                     return Ok(Vec::new());
                 };
                 let Issued { certificate, key, .. } = authority.issue(names, now, lifetimes.leaf)?;
-                Ok(vec![(CERTIFICATE, certificate), (KEY, key)])
+                Ok(vec![(CERTIFICATE, Some(certificate)), (KEY, Some(key))])
             }
-            Step::DropAuthorities => Ok(vec![(BUNDLE, self.bundle.living(now).pem())]),
+            Step::DropAuthorities => Ok(vec![(BUNDLE, Some(self.bundle.living(now).pem()))]),
         }
     }
 
     /// The bundle with one more CA: without those that have expired, and without the oldest where there are too many.
-    /// The one that signed the leaf stays.
+    /// The one that issues and the one that signed the leaf stay.
     fn bundle_with(&self, newest: &Trusted, now: SystemTime) -> Bundle {
         let issuer = self.leaf.as_ref().map(|leaf| leaf.details().issuer.as_str());
+        let issues = |trusted: &Trusted| {
+            let own = self.authority.as_ref().map(Authority::trusted);
+            own == Some(trusted) || issuer == Some(trusted.details().subject.as_str())
+        };
         let mut bundle = self.bundle.living(now).with([newest.clone()]);
         while bundle.len() > MAX_AUTHORITIES {
             let Some(oldest) = bundle
                 .iter()
-                .find(|trusted| *trusted != newest && Some(trusted.details().subject.as_str()) != issuer)
+                .find(|trusted| *trusted != newest && !issues(trusted))
                 .cloned()
             else {
                 break;

@@ -1,16 +1,25 @@
 //! When a new CA begins, when a serving certificate is issued, when an old CA is dropped.
 //!
-//! The order keeps every handshake good. A new CA is first written into the bundle; a leaf of it is issued only when
-//! the caBundle has had it for a while; and an old CA stays in the bundle until it expires, which no leaf of it
-//! survives. So whatever leaf stands in the Secret may be served by every replica that reads it.
+//! The order keeps every handshake good. A new CA is first written beside the one that issues, and into the bundle; it
+//! takes its place, and a leaf of it is issued, only when the caBundle has had it for a while; and an old CA stays in the
+//! bundle until it expires, which no leaf of it survives. So whatever leaf stands in the Secret may be served by every
+//! replica that reads it, and at every moment there is the key of a CA that is trusted, to issue another.
 
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    authority::BACKDATE, bundle::Bundle, held::Held, pair::Pair, pem::Details, server_names::ServerNames,
+    authority::{Authority, BACKDATE},
+    bundle::Bundle,
+    held::Held,
+    pair::Pair,
+    pem::Details,
+    server_names::ServerNames,
 };
+
+/// A certificate is valid in its last second, too.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How long things last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +50,12 @@ impl Default for Lifetimes {
 pub enum Step {
     /// Nothing for now.
     Wait,
-    /// Make a new CA, and put it into the bundle.
+    /// Make a CA, for there is none that can issue, and put it into the bundle.
     BeginAuthority,
+    /// Make the CA that is to issue next, and put it into the bundle; the one that issues goes on.
+    PrepareAuthority,
+    /// Let the next CA take the place of the one that issues.
+    PromoteAuthority,
     /// Issue a serving certificate.
     IssueLeaf,
     /// Take the expired CAs out of the bundle.
@@ -91,17 +104,22 @@ pub fn may_serve(pair: &Pair, everywhere: &Bundle, now: SystemTime) -> bool {
     everywhere.trusts(pair.chain(), now).is_ok()
 }
 
-/// What to do, by the first row that fits:
+/// What to do, by the first row that fits. The next CA counts when it can be used and is valid now; a CA is in place when
+/// the caBundle has it, and settled when it has been there for long enough.
 ///
-/// | CA in the Secret | is it in the caBundle | leaf in the Secret | step |
+/// | CA in the Secret | the next CA | leaf in the Secret | step |
 /// |---|---|---|---|
-/// | none, unusable, not valid now, or in its last third | | | `BeginAuthority` |
-/// | good | no | | `Wait` |
-/// | good | yes | unusable, not valid now, lacks a name, or of no CA of the bundle | `IssueLeaf` |
-/// | good | not long enough | still good | `Wait` |
-/// | good | yes | of another CA, or in its last third | `IssueLeaf` |
-/// | good | yes | good, and the bundle has an expired CA | `DropAuthorities` |
-/// | good | yes | good | `Wait` |
+/// | none, unusable or not valid now | there | | `PromoteAuthority` |
+/// | none, unusable or not valid now | none | | `BeginAuthority` |
+/// | good | settled | | `PromoteAuthority` |
+/// | in its last third | none | | `PrepareAuthority` |
+/// | not in place | | | `Wait` |
+/// | in place | | unusable, not valid now, lacks a name, or of no CA of the bundle | `IssueLeaf` |
+/// | in place, not settled | | of another CA | `Wait` |
+/// | settled | | of another CA | `IssueLeaf` |
+/// | in place | | in its last third, and not ended by its CA's end | `IssueLeaf` |
+/// | in place | | good, and the bundle has an expired CA | `DropAuthorities` |
+/// | in place | | good | `Wait` |
 pub fn decide(
     held: &Held,
     in_place: &InPlace,
@@ -114,24 +132,42 @@ pub fn decide(
         reason,
         again: now,
     };
+    let settled = |authority: &Authority| {
+        let since = in_place.since(authority.certificate())?;
+        Some(since.checked_add(lifetimes.settle).unwrap_or(since))
+    };
+    let next = held.next.as_ref().filter(|next| is_valid(next.details(), now));
     let Some(authority) = &held.authority else {
-        return at_once(Step::BeginAuthority, "the Secret has no CA that can issue");
+        return at_once(instead(next), "the Secret has no CA that can issue");
     };
-    match age(authority.details(), now) {
-        Age::Early => return at_once(Step::BeginAuthority, "the CA begins in the future"),
-        Age::Expired => return at_once(Step::BeginAuthority, "the CA has expired"),
-        Age::LastThird => return at_once(Step::BeginAuthority, "the CA is in the last third of its life"),
-        Age::Good => {}
+    let own_age = age(authority.details(), now);
+    match own_age {
+        Age::Early => return at_once(instead(next), "the CA begins in the future"),
+        Age::Expired => return at_once(instead(next), "the CA has expired"),
+        Age::Good | Age::LastThird => {}
     }
-    let wait = |reason, moments: &[SystemTime]| Decision {
-        step: Step::Wait,
-        reason,
-        again: moments
-            .iter()
-            .copied()
-            .fold(two_thirds(authority.details()), SystemTime::min),
+    let next_settled = next.and_then(settled);
+    if next_settled.is_some_and(|settled| settled <= now) {
+        return at_once(Step::PromoteAuthority, "the next CA is trusted");
+    }
+    if own_age == Age::LastThird && next.is_none() {
+        return at_once(Step::PrepareAuthority, "the CA is in the last third of its life");
+    }
+
+    let wait = |reason, moments: &[SystemTime]| {
+        let of_authorities = [Some(two_thirds(authority.details())), next_settled];
+        Decision {
+            step: Step::Wait,
+            reason,
+            again: of_authorities
+                .into_iter()
+                .flatten()
+                .chain(moments.iter().copied())
+                .filter(|moment| *moment > now)
+                .fold(authority.details().not_after + SECOND, SystemTime::min),
+        }
     };
-    let Some(since) = in_place.since(authority.certificate()) else {
+    let Some(own_settled) = settled(authority) else {
         return wait("the caBundle does not have the CA yet", &[]);
     };
     let Some(leaf) = &held.leaf else {
@@ -140,8 +176,8 @@ pub fn decide(
             "the Secret has no serving certificate that can be used",
         );
     };
-    let state = age(leaf.details(), now);
-    match state {
+    let leaf_age = age(leaf.details(), now);
+    match leaf_age {
         Age::Early => return at_once(Step::IssueLeaf, "the serving certificate begins in the future"),
         Age::Expired => return at_once(Step::IssueLeaf, "the serving certificate has expired"),
         Age::Good | Age::LastThird => {}
@@ -156,33 +192,35 @@ pub fn decide(
         );
     }
     let own = Bundle::from_iter([authority.trusted().clone()]);
-    let is_of_another = own.trusts(leaf.chain(), now).is_err();
-    let settled = since.checked_add(lifetimes.settle).unwrap_or(since);
-    match (is_of_another, state) {
-        (true, _) if now < settled => {
-            return wait("the CA has not been in the caBundle for long", &[settled]);
-        }
-        (true, _) => return at_once(Step::IssueLeaf, "there is a new CA"),
-        (false, Age::LastThird) => {
-            return at_once(
-                Step::IssueLeaf,
-                "the serving certificate is in the last third of its life",
-            );
-        }
-        (false, _) => {}
+    if own.trusts(leaf.chain(), now).is_err() {
+        return if now < own_settled {
+            wait("the CA has not been in the caBundle for long", &[own_settled])
+        } else {
+            at_once(Step::IssueLeaf, "there is a new CA")
+        };
+    }
+    // Another leaf would end with the CA as well.
+    let can_be_longer = leaf.not_after() < authority.details().not_after;
+    if leaf_age == Age::LastThird && can_be_longer {
+        return at_once(
+            Step::IssueLeaf,
+            "the serving certificate is in the last third of its life",
+        );
     }
     if held.bundle.living(now) != held.bundle {
         return at_once(Step::DropAuthorities, "a CA of the bundle has expired");
     }
-    let first_end = held
-        .bundle
-        .iter()
-        .map(|trusted| trusted.details().not_after)
-        .min();
-    wait(
-        "everything is in order",
-        &[two_thirds(leaf.details()), first_end.unwrap_or(now)],
-    )
+    let ends = held.bundle.iter().map(|trusted| trusted.details().not_after);
+    let first_end = ends.min().unwrap_or(now) + SECOND;
+    wait("everything is in order", &[two_thirds(leaf.details()), first_end])
+}
+
+/// What to do when the CA cannot issue.
+fn instead(next: Option<&Authority>) -> Step {
+    match next {
+        Some(_) => Step::PromoteAuthority,
+        None => Step::BeginAuthority,
+    }
 }
 
 /// How far into its life a certificate is.
@@ -192,6 +230,10 @@ enum Age {
     Good,
     LastThird,
     Expired,
+}
+
+fn is_valid(details: &Details, now: SystemTime) -> bool {
+    matches!(age(details, now), Age::Good | Age::LastThird)
 }
 
 fn age(details: &Details, now: SystemTime) -> Age {

@@ -102,9 +102,9 @@ impl ServingCert {
 
 /// A merge patch (RFC 7386) that the API server refuses with 409 when the object has another resourceVersion.
 fn merge_patch(version: &str, change: &Change) -> Value {
-    let data: BTreeMap<&str, String> = change
+    let data: BTreeMap<&str, Option<String>> = change
         .iter()
-        .map(|(key, value)| (*key, STANDARD.encode(value)))
+        .map(|(key, value)| (*key, value.as_ref().map(|value| STANDARD.encode(value))))
         .collect();
     json!({"metadata": {"resourceVersion": version}, "data": data})
 }

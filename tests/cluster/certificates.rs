@@ -1,7 +1,10 @@
 //! The self-managed mode against the real API server: Secret, caBundle, and exactly the verbs that it needs.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -19,7 +22,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
 
 use crate::support::{Case, Cluster, cases, poll::wait_for};
 
@@ -28,6 +31,7 @@ const SOON: Duration = Duration::from_mins(1);
 pub(crate) fn cases() -> Vec<Case> {
     cases![
         an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended,
+        a_new_ca_waits_beside_the_old_one_until_it_is_trusted,
         an_error_keeps_the_api_servers_own_sentence,
     ]
 }
@@ -121,70 +125,141 @@ fn ca_bundles(cluster: &Cluster, namespace: &str) -> Vec<Bundle> {
         .collect()
 }
 
-fn an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended(cluster: &Cluster) {
-    let namespace = cluster.namespace("self-managed");
-    install(cluster, &namespace);
-    let kubeconfig = cluster.kubeconfig_of(&namespace, "injector");
-    let handed: Arc<Mutex<Vec<Pair>>> = Arc::default();
-    let cancel = CancellationToken::new();
-    let settings = Settings {
-        namespace: namespace.clone(),
-        service: "injector".to_owned(),
-        secret: "serving-cert".to_owned(),
-        webhook: namespace.clone(),
-        names: names(&namespace),
-        lifetimes: Lifetimes::default(),
-        clock,
-    };
-    let (to, until) = (Arc::clone(&handed), cancel.clone());
-    let running = std::thread::scope(|threads| {
-        let running = threads.spawn(|| {
-            cluster.block_on(async {
-                let take = move |pair: &Pair| {
-                    to.lock().unwrap().push(pair.clone());
-                    Ok(())
-                };
-                tokio::select! {
-                    () = self_managed::run(client(&kubeconfig).await, settings, take) => {}
-                    () = until.cancelled() => {}
-                }
-            });
-        });
-        let pair = |count: usize| {
-            wait_for("a certificate", SOON, || {
-                handed.lock().unwrap().get(count).cloned()
-            })
-        };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            watched(cluster, &namespace, &pair);
-        }));
-        cancel.cancel();
-        running.join().unwrap();
-        outcome
-    });
-    if let Err(panic) = running {
-        std::panic::resume_unwind(panic);
+/// A self-managed mode that runs beside the test.
+struct Running<'a> {
+    cluster: &'a Cluster,
+    namespace: &'a str,
+    handed: Arc<Mutex<Vec<Pair>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
-fn watched(cluster: &Cluster, namespace: &str, pair: &dyn Fn(usize) -> Pair) {
-    let first = pair(0);
+impl<'a> Running<'a> {
+    fn start(cluster: &'a Cluster, namespace: &'a str, clock: fn() -> SystemTime) -> Self {
+        install(cluster, namespace);
+        let kubeconfig = cluster.kubeconfig_of(namespace, "injector");
+        let settings = Settings {
+            namespace: namespace.to_owned(),
+            service: "injector".to_owned(),
+            secret: "serving-cert".to_owned(),
+            webhook: namespace.to_owned(),
+            names: names(namespace),
+            lifetimes: Lifetimes::default(),
+            clock,
+        };
+        let handed: Arc<Mutex<Vec<Pair>>> = Arc::default();
+        let to = Arc::clone(&handed);
+        let task = cluster.start_task(async move {
+            let take = move |pair: &Pair| {
+                to.lock().unwrap().push(pair.clone());
+                Ok(())
+            };
+            self_managed::run(client(&kubeconfig).await, settings, take).await;
+        });
+        Self {
+            cluster,
+            namespace,
+            handed,
+            task,
+        }
+    }
+
+    /// One of the certificates that were handed over, counted from 0.
+    #[track_caller]
+    fn pair(&self, count: usize) -> Pair {
+        wait_for("a certificate", SOON, || {
+            self.handed.lock().unwrap().get(count).cloned()
+        })
+    }
+
+    fn keys_of_the_secret(&self) -> Vec<String> {
+        let secret = self
+            .cluster
+            .get(&["secret", "serving-cert", "-n", self.namespace]);
+        secret["data"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    /// A change of the webhook configuration begins a round sooner than the clock would.
+    fn wake(&self, value: &str) {
+        let touched = format!("touched={value}");
+        self.cluster
+            .kubectl(&[
+                "annotate",
+                "mutatingwebhookconfiguration",
+                self.namespace,
+                &touched,
+                "--overwrite",
+            ])
+            .ok();
+    }
+}
+
+/// How far ahead the clock of the one test is that sets it, in seconds.
+static AHEAD: AtomicU64 = AtomicU64::new(0);
+
+fn clock_ahead() -> SystemTime {
+    clock() + Duration::from_secs(AHEAD.load(Ordering::Relaxed))
+}
+
+fn a_new_ca_waits_beside_the_old_one_until_it_is_trusted(cluster: &Cluster) {
+    let namespace = cluster.namespace("next");
+    let running = Running::start(cluster, &namespace, clock_ahead);
+    let first = running.pair(0);
+    let former = ca_bundles(cluster, &namespace).remove(0);
+
+    let days = Lifetimes::default().authority / 3 * 2;
+    AHEAD.store(days.as_secs() + 1, Ordering::Relaxed);
+    running.wake("due");
+    // The old CA goes on: the leaf of so long ago is replaced by one of it.
+    let second = running.pair(1);
+    former.trusts(second.chain(), clock_ahead()).unwrap();
+    let both = wait_for("the caBundle to have both", SOON, || {
+        let now = ca_bundles(cluster, &namespace).remove(0);
+        (now.len() == 2).then_some(now)
+    });
+    assert_eq!(
+        running.keys_of_the_secret(),
+        [
+            "bundle.crt",
+            "ca.crt",
+            "ca.key",
+            "next.crt",
+            "next.key",
+            "tls.crt",
+            "tls.key"
+        ]
+    );
+
+    AHEAD.fetch_add(2 * Lifetimes::default().settle.as_secs(), Ordering::Relaxed);
+    running.wake("settled");
+    let third = running.pair(2);
+    former.trusts(third.chain(), clock_ahead()).unwrap_err();
+    both.trusts(third.chain(), clock_ahead()).unwrap();
+    assert_eq!(
+        running.keys_of_the_secret(),
+        ["bundle.crt", "ca.crt", "ca.key", "tls.crt", "tls.key"]
+    );
+    assert_ne!(first, second);
+}
+
+fn an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended(cluster: &Cluster) {
+    let namespace = cluster.namespace("self-managed");
+    let running = Running::start(cluster, &namespace, clock);
+    let namespace = namespace.as_str();
+    let first = running.pair(0);
     assert_eq!(first.names(), names(namespace).as_slice());
     let bundles = ca_bundles(cluster, namespace);
     assert_eq!(bundles.len(), 1);
     bundles[0].trusts(first.chain(), clock()).unwrap();
-    let keys = cluster
-        .kubectl(&[
-            "get",
-            "secret",
-            "serving-cert",
-            "-n",
-            namespace,
-            "-o",
-            "go-template={{range $k, $_ := .data}}{{$k}} {{end}}",
-        ])
-        .ok();
-    assert_eq!(keys.trim(), "bundle.crt ca.crt ca.key tls.crt tls.key");
+    assert_eq!(
+        running.keys_of_the_secret(),
+        ["bundle.crt", "ca.crt", "ca.key", "tls.crt", "tls.key"]
+    );
 
     // As an upgrade of the chart does it: one entry renamed, one added, one of somebody else.
     let mut foreign = entry("foreign.example.org", namespace);
@@ -211,7 +286,7 @@ fn watched(cluster: &Cluster, namespace: &str, pair: &dyn Fn(usize) -> Pair) {
         (now[0].is_empty() && now[1] == bundles[0] && now[2] == bundles[0]).then_some(())
     });
 
-    // The commands of the README; a change of the webhook configuration wakes it sooner than the clock would.
+    // The command of the README.
     let emptied = json!({"data": {"tls.crt": null, "tls.key": null}}).to_string();
     cluster
         .kubectl(&[
@@ -226,15 +301,8 @@ fn watched(cluster: &Cluster, namespace: &str, pair: &dyn Fn(usize) -> Pair) {
             &emptied,
         ])
         .ok();
-    cluster
-        .kubectl(&[
-            "annotate",
-            "mutatingwebhookconfiguration",
-            namespace,
-            "touched=yes",
-        ])
-        .ok();
-    let second = pair(1);
+    running.wake("yes");
+    let second = running.pair(1);
     assert_ne!(second, first);
     bundles[0].trusts(second.chain(), clock()).unwrap();
 }

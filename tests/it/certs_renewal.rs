@@ -7,7 +7,7 @@ use std::{
 
 use alumet_injector::certs::{
     Authority, BACKDATE, Bundle, Pair, ServerNames,
-    held::{BUNDLE, CA_CERTIFICATE, CA_KEY, CERTIFICATE, Change, Held, KEY},
+    held::{BUNDLE, CA_CERTIFICATE, CA_KEY, CERTIFICATE, Change, Held, KEY, NEXT_CERTIFICATE, NEXT_KEY},
     renewal::{InPlace, Lifetimes, Step, decide, may_serve},
 };
 
@@ -29,11 +29,12 @@ fn held(entries: &Entries) -> Held {
 }
 
 fn apply(entries: &mut Entries, change: Change) {
-    entries.extend(
-        change
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.into_bytes())),
-    );
+    for (key, value) in change {
+        match value {
+            Some(value) => entries.insert(key.to_owned(), value.into_bytes()),
+            None => entries.remove(key),
+        };
+    }
 }
 
 /// A Secret with a CA and a leaf, both issued at a moment.
@@ -63,6 +64,8 @@ enum CaBundle {
     Empty,
     /// All of the Secret's, since a moment.
     All(SystemTime),
+    /// The one that issues, since a moment.
+    Own(SystemTime),
 }
 
 /// One row: id, the Secret, the caBundle, the time, the step, and when to ask again (nothing: at once).
@@ -76,8 +79,8 @@ type Row = (
 );
 
 fn rows() -> Vec<Row> {
-    use CaBundle::{All, Empty};
-    use Step::{BeginAuthority, DropAuthorities, IssueLeaf, Wait};
+    use CaBundle::{All, Empty, Own};
+    use Step::{BeginAuthority, DropAuthorities, IssueLeaf, PrepareAuthority, PromoteAuthority, Wait};
 
     let begin = start();
     let good = || filled(begin);
@@ -90,6 +93,21 @@ fn rows() -> Vec<Row> {
     let rotated = || {
         let mut entries = good();
         let change = held(&entries).carry_out(BeginAuthority, &names(), later, Lifetimes::default());
+        apply(&mut entries, change.unwrap());
+        entries
+    };
+    // A CA in its last third, with a leaf that is a day old, and the next CA.
+    let prepared = || {
+        let mut entries = good();
+        for (step, at) in [(IssueLeaf, ca_due - DAY), (PrepareAuthority, ca_due)] {
+            let change = held(&entries).carry_out(step, &names(), at, Lifetimes::default());
+            apply(&mut entries, change.unwrap());
+        }
+        entries
+    };
+    let ends_with_its_ca = {
+        let mut entries = prepared();
+        let change = held(&entries).carry_out(IssueLeaf, &names(), ca_end - 20 * DAY, Lifetimes::default());
         apply(&mut entries, change.unwrap());
         entries
     };
@@ -176,7 +194,14 @@ fn rows() -> Vec<Row> {
             BeginAuthority,
             None,
         ),
-        ("ca-two-thirds", good(), All(begin), ca_due, BeginAuthority, None),
+        (
+            "ca-two-thirds",
+            good(),
+            All(begin),
+            ca_due,
+            PrepareAuthority,
+            None,
+        ),
         (
             "ca-expired",
             good(),
@@ -324,6 +349,70 @@ fn rows() -> Vec<Row> {
             None,
         ),
         (
+            "next-ca-not-in-place",
+            prepared(),
+            Own(begin),
+            ca_due,
+            Wait,
+            Some(ca_due + 19 * DAY),
+        ),
+        (
+            "next-ca-not-in-place-no-leaf",
+            without(prepared(), &[CERTIFICATE, KEY]),
+            Own(begin),
+            ca_due,
+            IssueLeaf,
+            None,
+        ),
+        (
+            "next-ca-just-in-place",
+            prepared(),
+            All(ca_due),
+            ca_due,
+            Wait,
+            Some(ca_due + MINUTE),
+        ),
+        (
+            "next-ca-settled",
+            prepared(),
+            All(ca_due),
+            ca_due + MINUTE,
+            PromoteAuthority,
+            None,
+        ),
+        (
+            "next-ca-and-no-ca",
+            without(prepared(), &[CA_CERTIFICATE, CA_KEY]),
+            Empty,
+            ca_due,
+            PromoteAuthority,
+            None,
+        ),
+        (
+            "next-ca-and-an-expired-ca",
+            prepared(),
+            Empty,
+            ca_end + SECOND,
+            PromoteAuthority,
+            None,
+        ),
+        (
+            "next-ca-garbage",
+            with(prepared(), NEXT_KEY, b"garbage"),
+            All(begin),
+            ca_due,
+            PrepareAuthority,
+            None,
+        ),
+        (
+            "leaf-that-ends-with-its-ca",
+            ends_with_its_ca,
+            Own(begin),
+            ca_end - DAY,
+            Wait,
+            Some(ca_end + SECOND),
+        ),
+        (
             "expired-ca-in-the-bundle",
             with_expired,
             All(begin),
@@ -340,8 +429,13 @@ fn each_state_of_the_secret_has_its_step() {
     for (id, entries, ca_bundle, now, step, again) in &rows {
         let held = held(entries);
         let mut in_place = InPlace::default();
-        if let CaBundle::All(since) = ca_bundle {
-            in_place.observe(&held.bundle, *since);
+        match ca_bundle {
+            CaBundle::Empty => {}
+            CaBundle::All(since) => in_place.observe(&held.bundle, *since),
+            CaBundle::Own(since) => {
+                let own = held.authority.iter().map(|authority| authority.trusted().clone());
+                in_place.observe(&own.collect(), *since);
+            }
         }
         let decision = decide(&held, &in_place, &names(), *now, Lifetimes::default());
         assert_eq!(decision.step, *step, "{id}: {}", decision.reason);
@@ -352,7 +446,7 @@ fn each_state_of_the_secret_has_its_step() {
         assert_eq!(change.is_empty(), *step == Step::Wait, "{id}");
     }
     println!("{} states of the Secret were decided", rows.len());
-    assert_eq!(rows.len(), 30);
+    assert_eq!(rows.len(), 38);
 }
 
 #[test]
@@ -360,12 +454,20 @@ fn what_cannot_be_used_is_named_and_never_shown() {
     let secret = "c2VjcmV0LWNhbmFyeS1vZi1hLWtleQ";
     let garbage = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
     let mut entries = Entries::new();
-    for key in [CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY, BUNDLE] {
+    for key in [
+        CA_CERTIFICATE,
+        CA_KEY,
+        NEXT_CERTIFICATE,
+        NEXT_KEY,
+        CERTIFICATE,
+        KEY,
+        BUNDLE,
+    ] {
         entries = with(entries, key, garbage.as_bytes());
     }
     let held = held(&entries);
     let keys: Vec<&str> = held.unusable.iter().map(|(key, _)| *key).collect();
-    assert_eq!(keys, [BUNDLE, CA_CERTIFICATE, CERTIFICATE]);
+    assert_eq!(keys, [BUNDLE, CA_CERTIFICATE, NEXT_CERTIFICATE, CERTIFICATE]);
     assert!(!format!("{held:?}").contains(secret));
     let half = without(filled(start()), &[KEY, CA_CERTIFICATE]);
     let half = Held::read(|key| half.get(key).map(Vec::as_slice));
@@ -379,7 +481,7 @@ fn what_cannot_be_used_is_named_and_never_shown() {
 }
 
 /// A cluster as far as certificates go: a Secret, a caBundle, and an API server that follows it late.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct World {
     secret: Entries,
     version: u64,
@@ -450,7 +552,7 @@ impl World {
 }
 
 /// One process, with a clock that may be wrong.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Replica {
     ahead: Duration,
     in_place: InPlace,
@@ -554,8 +656,9 @@ fn three_years_pass_and_every_call_succeeds() {
     // A CA each 243 days and a leaf each 20 days, or with a new CA.
     assert_eq!(world.writes[CA_KEY], 5);
     assert!((54..=60).contains(&world.writes[KEY]), "{:?}", world.writes);
-    // Each new CA, and each one that expired: after 365 days, and then each 243.
-    assert_eq!(world.writes[BUNDLE], 5 + 3, "{:?}", world.writes);
+    // Each new CA, each one that took its predecessor's place, and each one that expired: after 365 days, and then each
+    // 243.
+    assert_eq!(world.writes[BUNDLE], 5 + 4 + 3, "{:?}", world.writes);
     assert_eq!(world.ca_bundle.len(), 2);
 }
 
@@ -587,29 +690,6 @@ fn a_new_authority_is_in_the_ca_bundle_before_its_leaf_is_issued() {
     let serving = replica.serving.clone().unwrap();
     former.trusts(serving.chain(), now).unwrap_err();
     world.call(&mut replica, now).unwrap();
-}
-
-#[test]
-fn while_the_ca_bundle_cannot_be_written_the_last_good_certificate_is_served() {
-    let mut world = World::default();
-    let mut replica = Replica::default();
-    let replicas = std::slice::from_mut(&mut replica);
-    settled(&mut world, replicas, start());
-    let due = start() + 365 * DAY / 3 * 2;
-    run(&mut world, replicas, start(), due);
-    world.refuses = true;
-    let leaf_end = held(&world.secret).leaf.unwrap().not_after();
-    run(&mut world, replicas, due, leaf_end);
-    assert_eq!(world.ca_bundle.len(), 1);
-    assert_eq!(
-        held(&world.secret).bundle.len(),
-        2,
-        "the new CA waits in the Secret"
-    );
-    world.refuses = false;
-    let late = leaf_end + DAY;
-    settled(&mut world, replicas, late);
-    run(&mut world, replicas, late, late + DAY);
 }
 
 #[test]
@@ -649,7 +729,7 @@ fn a_clock_that_jumps_is_lived_through() {
 
 #[test]
 fn garbage_in_the_secret_is_replaced_without_a_failed_call() {
-    for key in [CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY, BUNDLE] {
+    for key in [CA_CERTIFICATE, CA_KEY, NEXT_CERTIFICATE, CERTIFICATE, KEY, BUNDLE] {
         for garbage in [
             &b""[..],
             b"garbage",
@@ -717,4 +797,60 @@ fn a_bundle_stays_small_whoever_begins_authorities() {
         );
         assert!(bundle.contains(held(&entries).authority.unwrap().certificate()));
     }
+}
+
+/// What would come of it if the leaf were lost at this moment: another one, which every API server trusts.
+fn renewed(world: &World, replica: &Replica, now: SystemTime) -> Result<(), String> {
+    let (mut world, mut replica) = (world.clone(), replica.clone());
+    world.secret = without(world.secret, &[CERTIFICATE, KEY]);
+    (replica.idle, replica.serving) = (None, None);
+    replica.wake(&mut world, now);
+    world.call(&mut replica, now)
+}
+
+#[test]
+fn at_every_moment_of_a_rotation_a_leaf_can_be_issued_that_every_api_server_trusts() {
+    let mut world = World::default();
+    let mut replica = Replica::default();
+    settled(&mut world, std::slice::from_mut(&mut replica), start());
+    let due = start() + 365 * DAY / 3 * 2;
+    let (mut now, mut asked) = (start(), 0);
+    while now < due + DAY {
+        replica.wake(&mut world, now);
+        world.call(&mut replica, now).unwrap();
+        renewed(&world, &replica, now).unwrap_or_else(|error| panic!("{now:?}: {error}"));
+        asked += 1;
+        let is_near = now + DAY > due && now < due + HOUR;
+        now += if is_near { 5 * SECOND } else { DAY };
+    }
+    println!("{asked} moments");
+    assert!(asked > 700);
+    assert_eq!(world.ca_bundle.len(), 2, "there was a rotation");
+}
+
+#[test]
+fn while_the_ca_bundle_cannot_be_written_leaves_are_renewed_until_the_old_ca_ends() {
+    let mut world = World::default();
+    let mut replica = Replica::default();
+    let replicas = std::slice::from_mut(&mut replica);
+    settled(&mut world, replicas, start());
+    let (due, end) = (start() + 365 * DAY / 3 * 2, start() + 365 * DAY);
+    run(&mut world, replicas, start(), due);
+    let before = world.writes[KEY];
+    world.refuses = true;
+    run(&mut world, replicas, due, end);
+    assert_eq!(world.ca_bundle.len(), 1);
+    assert_eq!(
+        held(&world.secret).bundle.len(),
+        2,
+        "the new CA waits in the Secret"
+    );
+    // Each 20 days; the last one ends with its CA, and nothing is gained by another.
+    assert_eq!(world.writes[KEY] - before, 5, "{:?}", world.writes);
+    // The next CA is ready when the caBundle can be written at last.
+    world.refuses = false;
+    let late = end + DAY;
+    settled(&mut world, replicas, late);
+    assert_eq!(world.writes[CA_KEY], 2, "the first one, and the one that waited");
+    run(&mut world, replicas, late, late + DAY);
 }
