@@ -1,5 +1,6 @@
 //! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
 
+mod pace;
 pub mod self_managed;
 pub mod serving_cert;
 pub mod webhook_config;

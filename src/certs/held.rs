@@ -148,7 +148,7 @@ impl Held {
     /// The one that issues and the one that signed the leaf stay.
     fn bundle_with(&self, newest: &Trusted, now: SystemTime) -> Bundle {
         let issuer = self.leaf.as_ref().map(|leaf| leaf.details().issuer.as_str());
-        let issues = |trusted: &Trusted| {
+        let is_needed = |trusted: &Trusted| {
             let own = self.authority.as_ref().map(Authority::trusted);
             own == Some(trusted) || issuer == Some(trusted.details().subject.as_str())
         };
@@ -156,7 +156,7 @@ impl Held {
         while bundle.len() > MAX_AUTHORITIES {
             let Some(oldest) = bundle
                 .iter()
-                .find(|trusted| *trusted != newest && !issues(trusted))
+                .find(|trusted| *trusted != newest && !is_needed(trusted))
                 .cloned()
             else {
                 break;

@@ -1,12 +1,13 @@
 //! The self-managed mode: keeps the Secret, the caBundle and the serving certificate in step, for as long as it runs.
 //!
 //! Each round reads the Secret, does what `certs::renewal` decides, brings the caBundle to what the Secret says, and
-//! hands the certificate over when the caBundle trusts it. A round begins when the webhook configuration changes, and
-//! at least every minute by the clock on the wall: timers stand still while a machine is suspended.
+//! hands the certificate over when the caBundle trusts it. A round begins when the webhook configuration changes, later
+//! each time when somebody writes against us, and at least every minute by the clock on the wall: timers stand still while
+//! a machine is suspended.
 
 use std::{
     pin::pin,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures::StreamExt as _;
@@ -15,8 +16,9 @@ use kube::{Client, runtime::watcher::DefaultBackoff};
 
 use super::{
     Error,
+    pace::Pace,
     serving_cert::{Read, ServingCert},
-    webhook_config::{Target, WebhookConfig},
+    webhook_config::{Target, WebhookConfig, Written, writers},
 };
 use crate::{
     certs::{
@@ -75,6 +77,14 @@ enum Seen {
     Present(Box<MutatingWebhookConfiguration>),
 }
 
+/// What came of a step.
+enum Stepped {
+    /// There is nothing more to do, until this time at the latest.
+    Idle(SystemTime),
+    /// The caBundle was written.
+    Wrote,
+}
+
 struct Keeper<F> {
     secret: ServingCert,
     webhook: WebhookConfig,
@@ -83,6 +93,7 @@ struct Keeper<F> {
     in_place: InPlace,
     seen: Seen,
     serving: Option<Pair>,
+    pace: Pace,
 }
 
 impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
@@ -100,12 +111,14 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             in_place: InPlace::default(),
             seen: Seen::NothingYet,
             serving: None,
+            pace: Pace::default(),
         }
     }
 
     async fn keep(mut self) {
         let mut changes = pin!(self.webhook.watch());
         let mut delays = DefaultBackoff::default();
+        let mut woken: Option<Instant> = None;
         loop {
             let wait = match self.round().await {
                 Ok(again) => {
@@ -119,22 +132,45 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
                     again_in
                 }
             };
-            tokio::select! {
-                change = changes.next() => match change {
-                    Some(Ok(Some(config))) => self.seen = Seen::Present(Box::new(config)),
-                    Some(Ok(None)) => self.seen = Seen::Absent,
-                    Some(Err(error)) => {
-                        tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
-                    }
-                    None => changes.set(self.webhook.watch()),
-                },
-                () = tokio::time::sleep(wait) => {}
+            let mut until = Instant::now() + wait;
+            let mut is_change = false;
+            loop {
+                tokio::select! {
+                    change = changes.next() => match change {
+                        Some(Ok(config)) => {
+                            self.seen = config.map_or(Seen::Absent, |config| Seen::Present(Box::new(config)));
+                            let now = Instant::now();
+                            let soonest = woken.map_or(now, |woken| woken + self.pace.pause(now));
+                            is_change |= soonest < until;
+                            until = until.min(soonest);
+                        }
+                        Some(Err(error)) => {
+                            tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
+                        }
+                        None => changes.set(self.webhook.watch()),
+                    },
+                    () = tokio::time::sleep_until(until.into()) => break,
+                }
+            }
+            if is_change {
+                woken = Some(Instant::now());
             }
         }
     }
 
-    /// One round; gives the time of the next one at the latest.
+    /// One round; gives the time of the next one at the latest. What was written is known without the watch, so what
+    /// follows from it is done at once.
     async fn round(&mut self) -> Result<SystemTime, Error> {
+        match self.step().await? {
+            Stepped::Idle(again) => Ok(again),
+            Stepped::Wrote => match self.step().await? {
+                Stepped::Idle(again) => Ok(again),
+                Stepped::Wrote => Ok((self.settings.clock)()),
+            },
+        }
+    }
+
+    async fn step(&mut self) -> Result<Stepped, Error> {
         let now = (self.settings.clock)();
         // The watch is as old as it is; the Secret is read after it, so that its bundle is never the older one.
         let everywhere = match &self.seen {
@@ -145,17 +181,10 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
         let (read, decision) = self.keep_secret(now).await?;
         let written = match &self.seen {
             // There is nothing yet to compare with.
-            Seen::NothingYet => false,
+            Seen::NothingYet => Written::Unchanged,
             Seen::Absent => return Err(self.webhook.missing()),
             Seen::Present(config) => self.webhook.write(config, &read.held.bundle).await?,
         };
-        if written {
-            tracing::info!(
-                what = self.webhook.what(),
-                authorities = read.held.bundle.len(),
-                "caBundle written"
-            );
-        }
         if let Some(pair) = read.held.leaf
             && self.serving.as_ref() != Some(&pair)
             && may_serve(&pair, &everywhere, now)
@@ -163,7 +192,34 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             (self.on_pair)(&pair).map_err(Error::NotServed)?;
             self.serving = Some(pair);
         }
-        Ok(decision.again)
+        match written {
+            Written::Unchanged => Ok(Stepped::Idle(decision.again)),
+            Written::Outdated => {
+                tracing::debug!(what = self.webhook.what(), "the entries changed meanwhile");
+                Ok(Stepped::Idle(decision.again))
+            }
+            Written::Changed(config) => {
+                let authorities = read.held.bundle.len();
+                tracing::info!(what = self.webhook.what(), authorities, "caBundle written");
+                self.wrote_against();
+                self.seen = Seen::Present(config);
+                Ok(Stepped::Wrote)
+            }
+        }
+    }
+
+    /// Takes note of a write to the webhook configuration, and tells of one too many.
+    fn wrote_against(&mut self) {
+        if self.pace.wrote(Instant::now())
+            && let Seen::Present(former) = &self.seen
+        {
+            let (what, by) = (self.webhook.what(), writers(former));
+            tracing::warn!(
+                what,
+                by,
+                "somebody else changes the caBundle again and again; it is put back later each time, after a minute at most"
+            );
+        }
     }
 
     /// Brings the Secret to where there is nothing to do for now.

@@ -11,7 +11,7 @@
 //! Patch (RFC 6902) does not, and its `test` on the entry's name makes sure that entries which moved meanwhile are not
 //! mistaken for one another.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use json_patch::{AddOperation, Patch as JsonPatch, PatchOperation, TestOperation, jsonptr::PointerBuf};
@@ -42,6 +42,17 @@ pub struct Target {
     pub service: String,
     /// Names of the certificate; a URL with such a host leads here, too.
     pub names: ServerNames,
+}
+
+/// What came of writing the caBundle.
+#[derive(Debug)]
+pub enum Written {
+    /// Each of our entries has it already.
+    Unchanged,
+    /// It was written; the object as it is now.
+    Changed(Box<MutatingWebhookConfiguration>),
+    /// The entries are no longer those that were seen, and nothing was written: the watch shows how they are now.
+    Outdated,
 }
 
 /// One `MutatingWebhookConfiguration`, by name.
@@ -189,22 +200,54 @@ impl WebhookConfig {
             .boxed()
     }
 
-    /// Writes the caBundle of our entries where it differs, and says whether it did.
-    pub async fn write(&self, config: &MutatingWebhookConfiguration, bundle: &Bundle) -> Result<bool, Error> {
+    /// Writes the caBundle of our entries where it differs.
+    pub async fn write(
+        &self,
+        config: &MutatingWebhookConfiguration,
+        bundle: &Bundle,
+    ) -> Result<Written, Error> {
         let patch = self.target.patch(config, bundle).ok_or_else(|| Error::NoEntry {
             what: self.what(),
             target: self.target.to_string(),
         })?;
         if patch.is_empty() {
-            return Ok(false);
+            return Ok(Written::Unchanged);
         }
-        answer("patch", &self.what(), MISSING, async {
+        let what = self.what();
+        let answered = answer("patch", &what, MISSING, async {
             // The client library has a version of its own of the type; both are the same JSON.
             let patch = serde_json::from_value(json!(patch)).map_err(kube::Error::SerdeError)?;
             let patch = Patch::<()>::Json(patch);
             self.api.patch(&self.name, &patch_params(), &patch).await
-        })
-        .await?;
-        Ok(true)
+        });
+        match answered.await {
+            Ok(now) => Ok(Written::Changed(Box::new(now))),
+            Err(Error::Request { source, .. }) if does_not_apply(&source) => Ok(Written::Outdated),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Whether the object has changed since the patch was made. The API server answers 422 to a patch whose `test` fails or
+/// whose path is not there, and names no cause; where the patched object would be invalid it names the field. It answers
+/// 409 when others write faster than it can repeat the patch.
+fn does_not_apply(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let has_cause = || status.details.iter().any(|details| !details.causes.is_empty());
+    status.code == 409 || (status.code == 422 && !has_cause())
+}
+
+/// Who wrote the caBundle of an entry last, as `managedFields` names them.
+pub fn writers(config: &MutatingWebhookConfiguration) -> String {
+    let entries = config.metadata.managed_fields.iter().flatten();
+    let names: BTreeSet<&str> = entries
+        .filter(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            fields.is_some_and(|fields| fields.0.to_string().contains("\"f:caBundle\""))
+        })
+        .filter_map(|entry| entry.manager.as_deref())
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -97,7 +97,7 @@ fn write_beside(file: &NewFile) -> io::Result<NamedTempFile> {
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         builder.permissions(everybody);
     }
-    let mut written = builder.tempfile_in(file.path.parent().unwrap_or(Path::new("")))?;
+    let mut written = builder.tempfile_in(file.path.parent().unwrap_or_else(|| Path::new("")))?;
     written.write_all(&file.bytes)?;
     written.as_file().sync_all()?;
     Ok(written)

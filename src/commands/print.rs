@@ -111,8 +111,8 @@ pub(super) fn finding(finding: &Finding) -> Value {
     })
 }
 
-/// JSON as a text that ends its last line. serde_json writes DEL and the control characters above it as they are, which a
-/// terminal may take for commands.
+/// JSON as a text that ends its last line. `serde_json` writes DEL and the control characters above it as they are, which
+/// a terminal may take for commands.
 pub(super) fn pretty(value: &Value) -> String {
     let text = format!("{value:#}\n");
     let is_control = |letter: char| letter != '\n' && letter.is_control();

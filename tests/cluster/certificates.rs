@@ -1,30 +1,43 @@
 //! The self-managed mode against the real API server: Secret, caBundle, and exactly the verbs that it needs.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use alumet_injector::{
-    certs::{Bundle, Pair, ServerNames, renewal::Lifetimes},
+    certs::{Authority, Bundle, Pair, ServerNames, renewal::Lifetimes},
     cluster::{
         self_managed::{self, Settings},
         serving_cert::ServingCert,
+        webhook_config::{Target, WebhookConfig, Written},
     },
     telemetry::with_causes,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::StreamExt as _;
+use k8s_openapi::{ByteString, api::admissionregistration::v1::MutatingWebhookConfiguration};
 use kube::{
-    Client, Config,
+    Api, Client, Config,
+    api::{Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
+    runtime::watcher,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::{Case, Cluster, cases, poll::wait_for};
+use crate::{
+    injector_chart::self_managed as installation,
+    support::{
+        Case, Cluster, cases,
+        injector::{Injector, injects},
+        poll::wait_for,
+    },
+};
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -33,6 +46,8 @@ pub(crate) fn cases() -> Vec<Case> {
         an_empty_secret_becomes_a_trusted_certificate_and_entries_are_mended,
         a_new_ca_waits_beside_the_old_one_until_it_is_trusted,
         an_error_keeps_the_api_servers_own_sentence,
+        a_patch_for_entries_that_moved_is_outdated_and_no_error,
+        a_rival_of_the_ca_bundle_is_answered_later_each_time_and_told_once,
     ]
 }
 
@@ -316,4 +331,112 @@ fn an_error_keeps_the_api_servers_own_sentence(cluster: &Cluster) {
         r#": secrets "none" not found: NotFound"#,
     );
     assert!(error.starts_with(&ours) && error.ends_with(theirs), "{error}");
+}
+
+/// A bundle that nobody else has.
+fn a_bundle() -> Bundle {
+    let authority = Authority::new(clock(), Duration::from_hours(1)).unwrap();
+    Bundle::from_iter([authority.trusted().clone()])
+}
+
+fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
+    let namespace = cluster.namespace("moved");
+    install(cluster, &namespace);
+    let target = Target {
+        namespace: namespace.clone(),
+        service: "injector".to_owned(),
+        names: names(&namespace),
+    };
+    let webhook = WebhookConfig::new(cluster.client(), &namespace, target);
+    let seen = || {
+        let object = cluster.get(&["mutatingwebhookconfiguration", &namespace]);
+        serde_json::from_value::<MutatingWebhookConfiguration>(object).unwrap()
+    };
+    let write = |config: &MutatingWebhookConfiguration| cluster.block_on(webhook.write(config, &a_bundle()));
+    let before = seen();
+    for entries in [
+        json!([entry("renamed.injector.alumet.dev", &namespace)]),
+        // The place of our entry is there no more.
+        json!([]),
+    ] {
+        let patch = json!({"webhooks": entries}).to_string();
+        let arguments = [
+            "patch",
+            "mutatingwebhookconfiguration",
+            &namespace,
+            "--type=merge",
+            "--patch",
+        ];
+        cluster.kubectl(&[&arguments[..], &[&patch]].concat()).ok();
+        let written = write(&before);
+        assert!(matches!(written, Ok(Written::Outdated)), "{written:?}");
+    }
+    // And what is seen again can be written.
+    let patch = json!({"webhooks": [entry("mutate.injector.alumet.dev", &namespace)]}).to_string();
+    let arguments = [
+        "patch",
+        "mutatingwebhookconfiguration",
+        &namespace,
+        "--type=merge",
+        "--patch",
+    ];
+    cluster.kubectl(&[&arguments[..], &[&patch]].concat()).ok();
+    assert!(matches!(write(&seen()), Ok(Written::Changed(_))));
+}
+
+/// Ends with the test, however that ends.
+struct Quarrel(JoinHandle<()>);
+
+impl Drop for Quarrel {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Puts its own caBundle back as soon as it sees another one.
+async fn rival(client: Client, name: String, pem: String) {
+    let api: Api<MutatingWebhookConfiguration> = Api::all(client);
+    let mut changes = pin!(watcher::watch_object(api.clone(), &name));
+    let params = PatchParams {
+        field_manager: Some("rival".to_owned()),
+        ..PatchParams::default()
+    };
+    let own = ByteString(pem.into_bytes());
+    let patch = json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": own}]);
+    let patch = Patch::<()>::Json(serde_json::from_value(patch).unwrap());
+    while let Some(Ok(change)) = changes.next().await {
+        if let Some(config) = change
+            && config.webhooks.unwrap()[0].client_config.ca_bundle.as_ref() != Some(&own)
+        {
+            let _gone = api.patch(&name, &params, &patch).await;
+        }
+    }
+}
+
+fn a_rival_of_the_ca_bundle_is_answered_later_each_time_and_told_once(cluster: &Cluster) {
+    let namespace = cluster.namespace("rival");
+    let injector = Injector::install(cluster, &installation(&namespace));
+    let count = |words: &str| injector.log().matches(words).count();
+    let sentence = "somebody else changes the caBundle again and again";
+    let began = Instant::now();
+    let quarrel = rival(cluster.client(), injector.webhook.clone(), a_bundle().pem());
+    let quarrel = Quarrel(cluster.start_task(quarrel));
+    wait_for("as many writes as it takes to be told", SOON, || {
+        (count("caBundle written") >= 4).then_some(())
+    });
+    // The first one was before the quarrel; from then on they are 2, 4, 8 ... seconds apart, whatever the rival does.
+    let writes = u32::try_from(count("caBundle written")).unwrap();
+    let least = 1_u64.checked_shl(writes - 1).map(|doubled| doubled - 2);
+    assert!(
+        least.is_some_and(|least| began.elapsed() >= Duration::from_secs(least)),
+        "{writes} writes within {:?}",
+        began.elapsed()
+    );
+    assert_eq!(count(sentence), 1, "{}", injector.log());
+    assert!(injector.log().contains(r#""by":"rival""#), "{}", injector.log());
+    drop(quarrel);
+    wait_for("the caBundle to be put back", SOON, || {
+        injects(cluster, &namespace).then_some(())
+    });
+    assert_eq!(count(sentence), 1, "{}", injector.log());
 }
