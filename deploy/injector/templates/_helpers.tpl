@@ -45,7 +45,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* Name, namespace, labels and annotations of an object. Arguments: root, name; of one that is in no namespace: cluster;
-further annotations: annotations. */}}
+further annotations: annotations; further labels: labels. */}}
 {{- define "injector.metadata" -}}
 {{- $root := .root -}}
 {{- $own := include "injector.selectorLabels" $root | fromYaml -}}
@@ -58,7 +58,7 @@ name: {{ .name }}
 namespace: {{ $root.Release.Namespace }}
 {{- end }}
 labels:
-  {{- merge $own $root.Values.commonLabels | toYaml | nindent 2 }}
+  {{- merge $own (.labels | default dict) $root.Values.commonLabels | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

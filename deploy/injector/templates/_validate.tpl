@@ -3,6 +3,9 @@
 {{- $mode := .Values.certificates.mode -}}
 {{- $url := .Values.webhook.url -}}
 {{- $bundle := .Values.webhook.caBundle -}}
+{{- if and .Values.deployment.enabled .Values.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
+  {{- fail "serviceMonitor.enabled is true, and metrics.service.enabled is false, so that there is no Service to monitor: set metrics.service.enabled=true" }}
+{{- end }}
 {{- if not .Values.deployment.enabled -}}
   {{- if not $url }}
     {{- fail "deployment.enabled is false, and webhook.url names no server: set webhook.url=https://HOST:PORT/mutate" }}
