@@ -50,8 +50,6 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
     /// Writes each time as soon as it may, and gives the pauses in seconds and the number of the write that is told.
     fn quarrel(pace: &mut Pace, mut now: Instant, writes: usize) -> (Vec<u64>, Vec<usize>, Instant) {
         let (mut pauses, mut told) = (Vec::new(), Vec::new());
@@ -77,7 +75,7 @@ mod tests {
     fn after_a_calm_while_all_is_as_in_the_beginning() {
         let mut pace = Pace::default();
         let (_, _, now) = quarrel(&mut pace, Instant::now(), 9);
-        assert_eq!(pace.pause(now + CALM - LONGEST - SECOND), LONGEST);
+        assert_eq!(pace.pause(now + Duration::from_mins(3)), LONGEST);
         assert_eq!(pace.pause(now + CALM), FIRST);
         let (pauses, told, _) = quarrel(&mut pace, now + CALM, 4);
         assert_eq!(pauses, [1, 2, 4, 8]);

@@ -12,6 +12,7 @@ mod charts;
 mod control_plane;
 mod credentials;
 mod doors;
+mod failed_calls;
 #[path = "../files.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
 mod files;
@@ -76,6 +77,7 @@ fn cases() -> Vec<Case> {
         nodes::cases(),
         release_life::cases(),
         webhook_down::cases(),
+        failed_calls::cases(),
         nothing_is_left::cases(),
     ]
     .concat()

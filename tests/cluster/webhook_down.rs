@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::root,
-    helm::{Major, program},
+    helm::{INJECTOR, Major, program},
     markdown::fences,
     support::{
         Case, Cluster, cases,
@@ -97,10 +97,11 @@ fn documented(section: &str, namespace: &str) -> String {
     commands
 }
 
-/// Types commands into a shell that has kubectl on its PATH.
-fn typed(cluster: &Cluster, commands: &str) -> Ran {
-    let kubectl = program("KUBECTL");
-    let mut path: Vec<_> = kubectl.parent().into_iter().map(Path::to_owned).collect();
+/// Types commands into a shell that has kubectl and this program on its PATH.
+pub(crate) fn typed(cluster: &Cluster, commands: &str) -> Ran {
+    let (kubectl, own) = (program("KUBECTL"), Path::new(INJECTOR));
+    let folders = [kubectl.parent(), own.parent()].into_iter().flatten();
+    let mut path: Vec<_> = folders.map(Path::to_owned).collect();
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     let mut shell = cluster.command(Path::new("/bin/sh"));
     shell

@@ -1,5 +1,5 @@
-//! The `helm` lines of `docs/webhook.md`, `docs/metrics.md` and the chart's README render with both Helms, and name the
-//! objects that the `kubectl` lines ask for.
+//! The `helm` lines of the documents of the webhook render with both Helms, and name the objects that the `kubectl` lines
+//! ask for.
 
 use std::fs;
 
@@ -10,7 +10,12 @@ use crate::{
     support::{Helm, write},
 };
 
-const DOCUMENTS: [&str; 3] = ["docs/webhook.md", "docs/metrics.md", "deploy/injector/README.md"];
+const DOCUMENTS: [&str; 4] = [
+    "docs/webhook.md",
+    "docs/metrics.md",
+    "docs/troubleshooting.md",
+    "deploy/injector/README.md",
+];
 
 /// Flags that `helm template` does not have; each stands alone.
 const OF_INSTALL: [&str; 3] = ["--create-namespace", "--install", "--reset-then-reuse-values"];

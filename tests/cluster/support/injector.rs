@@ -37,7 +37,7 @@ use crate::{
 pub(crate) const APART_LABEL: &str = "test.alumet.dev/apart";
 
 /// Port of the Service, and of the program, for nothing stands between them here. Below 1024 not everybody may listen.
-const PORT: u16 = 8443;
+pub(crate) const PORT: u16 = 8443;
 
 const ADMIN_PORT: u16 = 8080;
 
@@ -272,6 +272,11 @@ impl Injector {
                 &patch,
             ])
             .ok();
+    }
+
+    /// Where `tls.crt` and `tls.key` are.
+    pub(crate) fn files(&self) -> &Path {
+        &self.tls
     }
 
     /// The authority of the files that it began with, PEM.
