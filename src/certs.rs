@@ -13,4 +13,5 @@ mod server_names;
 pub use authority::{Authority, BACKDATE, BadAuthority, Issued, Unissued};
 pub use bundle::{BadBundle, Bundle, Trusted, Untrusted};
 pub use pair::{BadPair, Pair};
+pub use pem::{Details, Life};
 pub use server_names::{BadName, ServerNames};

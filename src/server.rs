@@ -25,7 +25,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
@@ -203,6 +203,12 @@ impl Server {
             other => Err(ServerError::TaskEnded(other)),
         }
     }
+}
+
+/// The wall clock, which is what certificates go by.
+#[expect(clippy::disallowed_methods, reason = "the server is where time comes from")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::pem::{BadPem, Details, blocks, certificate_pem, details};
+use super::pem::{BadPem, Details, Life, blocks, certificate_pem, details};
 
 /// A set of CA certificates, in an order that depends on them alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -144,16 +144,16 @@ impl Bundle {
         let (leaf, intermediates) = chain.split_first().ok_or(Untrusted::Invalid)?;
         if self.contains(leaf) {
             let details = details(leaf).ok_or(Untrusted::Invalid)?;
-            return match now {
-                now if now < details.not_before => Err(Untrusted::NotYetValid),
-                now if now > details.not_after => Err(Untrusted::Expired),
-                _ => Ok(()),
+            return match details.life(now) {
+                Life::NotYet => Err(Untrusted::NotYetValid),
+                Life::Expired => Err(Untrusted::Expired),
+                Life::Valid => Ok(()),
             };
         }
         let anchors: Vec<TrustAnchor<'_>> = self
             .0
             .iter()
-            .filter(|trusted| trusted.lives(now) && trusted.details.not_before <= now)
+            .filter(|trusted| trusted.details.life(now) == Life::Valid)
             .filter_map(|trusted| anchor_from_trusted_cert(&trusted.certificate).ok())
             .collect();
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);

@@ -126,6 +126,28 @@ pub struct Details {
     pub(super) public_key: Vec<u8>,
 }
 
+/// Where a moment lies in the life of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Before it.
+    NotYet,
+    /// In it. The first and the last moment belong to it (RFC 5280 section 4.1.2.5).
+    Valid,
+    /// After it.
+    Expired,
+}
+
+impl Details {
+    /// Where this moment lies in the certificate's life.
+    pub fn life(&self, now: SystemTime) -> Life {
+        match now {
+            now if now < self.not_before => Life::NotYet,
+            now if now > self.not_after => Life::Expired,
+            _ => Life::Valid,
+        }
+    }
+}
+
 /// Reads what a certificate says of itself, or nothing where it is none.
 pub(super) fn details(certificate: &CertificateDer<'_>) -> Option<Details> {
     let (rest, x509) = X509Certificate::from_der(certificate).ok()?;

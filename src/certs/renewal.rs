@@ -14,7 +14,7 @@ use super::{
     bundle::Bundle,
     held::Held,
     pair::Pair,
-    pem::Details,
+    pem::{Details, Life},
     server_names::ServerNames,
 };
 
@@ -233,15 +233,15 @@ enum Age {
 }
 
 fn is_valid(details: &Details, now: SystemTime) -> bool {
-    matches!(age(details, now), Age::Good | Age::LastThird)
+    details.life(now) == Life::Valid
 }
 
 fn age(details: &Details, now: SystemTime) -> Age {
-    match now {
-        now if now < details.not_before => Age::Early,
-        now if now > details.not_after => Age::Expired,
-        now if now >= two_thirds(details) => Age::LastThird,
-        _ => Age::Good,
+    match details.life(now) {
+        Life::NotYet => Age::Early,
+        Life::Expired => Age::Expired,
+        Life::Valid if now >= two_thirds(details) => Age::LastThird,
+        Life::Valid => Age::Good,
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     certs::{
-        Authority, Bundle, Issued, Pair, ServerNames, Trusted,
+        Authority, Bundle, Issued, Life, Pair, ServerNames, Trusted,
         held::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY},
         pem::{fingerprint, has_key},
     },
@@ -151,18 +151,16 @@ fn inspect(args: &InspectCerts, now: SystemTime) -> Result<Exit, Failure> {
     })
 }
 
-/// Where in its life a certificate is, in words.
+/// Where in its life a certificate is, in words, and how many days are left.
 fn state(certificate: &Trusted, now: SystemTime) -> (&'static str, u64) {
     let details = certificate.details();
     let left = details.not_after.duration_since(now).unwrap_or_default();
-    let days = left.as_secs() / DAY.as_secs();
-    if now > details.not_after {
-        ("expired", 0)
-    } else if now < details.not_before {
-        ("not valid yet", days)
-    } else {
-        ("valid", days)
-    }
+    let word = match details.life(now) {
+        Life::NotYet => "not valid yet",
+        Life::Valid => "valid",
+        Life::Expired => "expired",
+    };
+    (word, left.as_secs() / DAY.as_secs())
 }
 
 /// A moment as RFC 3339 writes it.
@@ -172,7 +170,7 @@ fn written(moment: SystemTime) -> String {
 
 impl Inspection {
     fn is_good(&self, now: SystemTime) -> bool {
-        let all_valid = self.bundle.iter().all(|it| state(it, now).0 == "valid");
+        let all_valid = self.bundle.iter().all(|it| it.details().life(now) == Life::Valid);
         all_valid && [&self.key, &self.trust].into_iter().flatten().all(Result::is_ok)
     }
 

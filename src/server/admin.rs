@@ -1,6 +1,6 @@
 //! The admin port, plain HTTP: `/livez`, `/readyz`, `/metrics`.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use super::{
     budget::Budget,
     crowd::Crowd,
     metrics::{Live, Metrics},
+    now,
     refusal::plain,
     shutdown::Shutdown,
     tls::Certificate,
@@ -85,10 +86,4 @@ async fn metrics(State(gauges): State<Arc<Gauges>>) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);
     response
-}
-
-/// The wall clock, which is what certificates go by.
-#[expect(clippy::disallowed_methods, reason = "the server is where time comes from")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }

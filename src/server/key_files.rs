@@ -4,15 +4,15 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{task::spawn_blocking, time::sleep};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{metrics::Metrics, tls::Certificate};
+use super::{metrics::Metrics, now, tls::Certificate};
 use crate::{
-    certs::{BadPair, Pair},
+    certs::{BadPair, Life, Pair},
     telemetry::with_causes,
 };
 
@@ -48,6 +48,12 @@ pub enum KeyFilesError {
         /// Why.
         source: BadPair,
     },
+    /// The certificate has expired, and the one that is served has not.
+    #[error("{} has expired", chain.display())]
+    Expired {
+        /// The chain's file.
+        chain: PathBuf,
+    },
     /// The TLS library refuses the pair.
     #[error("{} cannot be served with", chain.display())]
     Refused {
@@ -65,6 +71,17 @@ pub struct KeyFiles {
     key: PathBuf,
     certificate: Arc<Certificate>,
     last_seen: Seen,
+    /// A pair whose life has not begun, and which would take the place of one that is good now.
+    waiting: Option<Pair>,
+}
+
+/// What became of a new pair.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// It is served.
+    Served,
+    /// It will be, from this moment on.
+    Waits(SystemTime),
 }
 
 /// What a look at the files came to.
@@ -101,9 +118,11 @@ impl KeyFiles {
             key,
             certificate,
             last_seen: Seen::Nothing(String::new()),
+            waiting: None,
         };
         let contents = files.read()?;
-        files.install(&contents)?;
+        let pair = files.pair(&contents)?;
+        files.install(&pair)?;
         files.last_seen = Seen::Contents(contents.hash());
         Ok(files)
     }
@@ -113,7 +132,7 @@ impl KeyFiles {
         loop {
             sleep(every).await;
             let look = spawn_blocking(move || {
-                let news = self.look();
+                let news = self.look(now());
                 (self, news)
             });
             let Ok((files, news)) = look.await else {
@@ -123,7 +142,14 @@ impl KeyFiles {
             self = files;
             match news {
                 None => {}
-                Some(Ok(())) => tracing::info!(chain = %self.chain.display(), "a new certificate is served"),
+                Some(Ok(News::Served)) => {
+                    tracing::info!(chain = %self.chain.display(), "a new certificate is served");
+                }
+                Some(Ok(News::Waits(from))) => tracing::info!(
+                    chain = %self.chain.display(),
+                    from = %humantime::format_rfc3339_seconds(from),
+                    "a new certificate is not valid yet; the last good one stays until then"
+                ),
                 Some(Err(error)) => {
                     metrics.reload_failed();
                     let error = with_causes(&error);
@@ -134,26 +160,53 @@ impl KeyFiles {
     }
 
     /// What is new.
-    fn look(&mut self) -> Option<Result<(), KeyFilesError>> {
+    fn look(&mut self, now: SystemTime) -> Option<Result<News, KeyFilesError>> {
         let (seen, news) = match self.read() {
             Ok(contents) => (Seen::Contents(contents.hash()), Ok(contents)),
             Err(error) => (Seen::Nothing(with_causes(&error)), Err(error)),
         };
         if seen == self.last_seen {
-            return None;
+            let begun = self
+                .waiting
+                .take_if(|pair| pair.details().life(now) != Life::NotYet)?;
+            return Some(self.replace(begun, now));
         }
         self.last_seen = seen;
-        Some(news.and_then(|contents| self.install(&contents)))
+        self.waiting = None;
+        Some(
+            news.and_then(|contents| self.pair(&contents))
+                .and_then(|pair| self.replace(pair, now)),
+        )
     }
 
-    fn install(&self, contents: &Contents) -> Result<(), KeyFilesError> {
-        let pair = Pair::read(&contents.chain, &contents.key).map_err(|source| KeyFilesError::Bad {
+    /// Serves with another pair, unless clients trust that of now and would not trust the other.
+    fn replace(&mut self, pair: Pair, now: SystemTime) -> Result<News, KeyFilesError> {
+        if self.certificate.unusable(now).is_none() {
+            match pair.details().life(now) {
+                Life::Valid => {}
+                Life::NotYet => return Ok(News::Waits(self.waiting.insert(pair).not_before())),
+                Life::Expired => {
+                    return Err(KeyFilesError::Expired {
+                        chain: self.chain.clone(),
+                    });
+                }
+            }
+        }
+        self.install(&pair)?;
+        Ok(News::Served)
+    }
+
+    fn pair(&self, contents: &Contents) -> Result<Pair, KeyFilesError> {
+        Pair::read(&contents.chain, &contents.key).map_err(|source| KeyFilesError::Bad {
             chain: self.chain.clone(),
             key: self.key.clone(),
             source,
-        })?;
+        })
+    }
+
+    fn install(&self, pair: &Pair) -> Result<(), KeyFilesError> {
         self.certificate
-            .install(&pair)
+            .install(pair)
             .map_err(|source| KeyFilesError::Refused {
                 chain: self.chain.clone(),
                 source,
@@ -196,40 +249,107 @@ fn read_file(path: &Path) -> Result<Vec<u8>, KeyFilesError> {
 mod tests {
     use super::*;
 
-    fn issued() -> (String, String) {
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn issued(not_before: SystemTime, not_after: SystemTime) -> (String, String) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["a.b.svc".to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["a.b.svc".to_owned()]).unwrap();
+        params.not_before = not_before.into();
+        params.not_after = not_after.into();
+        let certificate = params.self_signed(&key).unwrap();
         (certificate.pem(), key.serialize_pem())
+    }
+
+    /// Two files that are exchanged.
+    struct Files {
+        folder: tempfile::TempDir,
+    }
+
+    impl Files {
+        fn of(pair: &(String, String)) -> (Self, KeyFiles) {
+            let files = Self {
+                folder: tempfile::tempdir().unwrap(),
+            };
+            files.write(&pair.0, &pair.1);
+            let opened = KeyFiles::open(files.path("c"), files.path("k"), Arc::default()).unwrap();
+            (files, opened)
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn write(&self, chain: &str, key: &str) {
+            fs::write(self.path("c"), chain).unwrap();
+            fs::write(self.path("k"), key).unwrap();
+        }
     }
 
     #[test]
     fn what_was_seen_is_not_looked_at_twice() {
-        let folder = tempfile::tempdir().unwrap();
-        let (chain, key) = (folder.path().join("c"), folder.path().join("k"));
-        let write = |chain_pem: &str, key_pem: &str| {
-            fs::write(&chain, chain_pem).unwrap();
-            fs::write(&key, key_pem).unwrap();
-        };
-        let (one, other) = (issued(), issued());
-        write(&one.0, &one.1);
-        let mut files = KeyFiles::open(chain.clone(), key.clone(), Arc::default()).unwrap();
-        assert!(files.look().is_none(), "it was installed at the start");
-        write(&other.0, &one.1);
-        assert!(matches!(files.look(), Some(Err(KeyFilesError::Bad { .. }))));
-        assert!(files.look().is_none(), "a bad pair is told once");
-        write(&other.0, &other.1);
-        assert!(matches!(files.look(), Some(Ok(()))));
-        assert!(files.look().is_none());
-        fs::remove_file(&key).unwrap();
-        assert!(matches!(files.look(), Some(Err(KeyFilesError::Read { .. }))));
-        assert!(files.look().is_none(), "that there is nothing is told once");
-        write(&other.0, &other.1);
+        let at = now();
+        let [one, other] = [(); 2].map(|()| issued(at - HOUR, at + HOUR));
+        let (on_disk, mut files) = Files::of(&one);
+        assert!(files.look(at).is_none(), "it was installed at the start");
+        on_disk.write(&other.0, &one.1);
+        assert!(matches!(files.look(at), Some(Err(KeyFilesError::Bad { .. }))));
+        assert!(files.look(at).is_none(), "a bad pair is told once");
+        on_disk.write(&other.0, &other.1);
+        assert!(matches!(files.look(at), Some(Ok(News::Served))));
+        assert!(files.look(at).is_none());
+        fs::remove_file(on_disk.path("k")).unwrap();
+        assert!(matches!(files.look(at), Some(Err(KeyFilesError::Read { .. }))));
+        assert!(files.look(at).is_none(), "that there is nothing is told once");
+        on_disk.write(&other.0, &other.1);
         assert!(
-            matches!(files.look(), Some(Ok(()))),
+            matches!(files.look(at), Some(Ok(News::Served))),
             "what came back is good again"
         );
+    }
+
+    #[test]
+    fn a_pair_that_is_not_valid_now_takes_the_place_of_no_good_one() {
+        let at = SystemTime::UNIX_EPOCH + 1_000_000 * HOUR;
+        let good = issued(at - HOUR, at + 3 * HOUR);
+        let (on_disk, mut files) = Files::of(&good);
+        let served = |files: &KeyFiles| files.certificate.not_after().unwrap();
+
+        let (begin, end) = (at + HOUR, at + 9 * HOUR);
+        let next = issued(begin, end);
+        on_disk.write(&next.0, &next.1);
+        assert_eq!(files.look(at).unwrap().unwrap(), News::Waits(begin));
+        assert!(files.look(at).is_none(), "it is told once");
+        assert_eq!(served(&files), at + 3 * HOUR);
+        assert_eq!(files.look(begin).unwrap().unwrap(), News::Served);
+        assert_eq!(served(&files), end);
+        assert!(files.look(begin).is_none());
+
+        let expired = issued(at - HOUR, at);
+        on_disk.write(&expired.0, &expired.1);
+        assert!(matches!(
+            files.look(begin),
+            Some(Err(KeyFilesError::Expired { .. }))
+        ));
+        assert_eq!(served(&files), end);
+
+        let late = issued(end + HOUR, end + 2 * HOUR);
+        on_disk.write(&late.0, &late.1);
+        assert_eq!(files.look(begin).unwrap().unwrap(), News::Waits(end + HOUR));
+        on_disk.write(&good.0, &good.1);
+        assert_eq!(
+            files.look(begin).unwrap().unwrap(),
+            News::Served,
+            "it came back before the late one began"
+        );
+        assert!(files.look(end + HOUR).is_none(), "the late one is forgotten");
+    }
+
+    #[test]
+    fn any_pair_takes_the_place_of_one_that_is_not_valid_now() {
+        let at = now();
+        let (on_disk, mut files) = Files::of(&issued(at - 2 * HOUR, at - HOUR));
+        let next = issued(at + HOUR, at + 2 * HOUR);
+        on_disk.write(&next.0, &next.1);
+        assert_eq!(files.look(at).unwrap().unwrap(), News::Served);
     }
 }

@@ -15,7 +15,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::certs::Pair;
+use crate::certs::{Details, Life, Pair};
 
 /// The only protocol that is agreed on. The API server speaks HTTP/1.1 to the Service of a webhook, and the known
 /// attacks on HTTP/2 servers find nothing here.
@@ -53,15 +53,13 @@ pub struct Certificate {
 
 struct Installed {
     key: Arc<CertifiedKey>,
-    not_before: SystemTime,
-    not_after: SystemTime,
+    leaf: Details,
 }
 
 impl fmt::Debug for Installed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Installed")
-            .field("not_before", &self.not_before)
-            .field("not_after", &self.not_after)
+            .field("leaf", &self.leaf)
             .finish_non_exhaustive()
     }
 }
@@ -72,19 +70,23 @@ impl Certificate {
         let key = CertifiedKey::from_der(pair.chain().to_vec(), pair.key().clone_key(), provider())?;
         self.installed.store(Some(Arc::new(Installed {
             key: Arc::new(key),
-            not_before: pair.not_before(),
-            not_after: pair.not_after(),
+            leaf: pair.details().clone(),
         })));
         Ok(())
     }
 
     /// Why clients cannot trust the certificate now; `None` where they can.
     pub fn unusable(&self, now: SystemTime) -> Option<&'static str> {
-        match self.installed.load().as_deref() {
+        match self
+            .installed
+            .load()
+            .as_ref()
+            .map(|installed| installed.leaf.life(now))
+        {
             None => Some("there is no certificate yet"),
-            Some(installed) if now < installed.not_before => Some("the certificate is not valid yet"),
-            Some(installed) if now > installed.not_after => Some("the certificate has expired"),
-            Some(_) => None,
+            Some(Life::NotYet) => Some("the certificate is not valid yet"),
+            Some(Life::Expired) => Some("the certificate has expired"),
+            Some(Life::Valid) => None,
         }
     }
 
@@ -93,7 +95,7 @@ impl Certificate {
         self.installed
             .load()
             .as_ref()
-            .map(|installed| installed.not_after)
+            .map(|installed| installed.leaf.not_after)
     }
 }
 
