@@ -85,6 +85,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
                 max_connections,
                 max_requests_per_connection,
                 header_timeout,
+                body_timeout,
                 request_timeout,
                 idle_timeout,
             },
@@ -92,7 +93,6 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
                 max_body_bytes,
                 max_bytes_in_flight,
                 max_calls_in_flight,
-                body_timeout,
             },
         },
         leaving: Leaving {

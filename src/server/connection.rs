@@ -115,7 +115,7 @@ async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Port, pulse:
         .serve_connection(stream, calls);
     match driven(connection, &pulse, &port.shutdown).await {
         Ok(stream) => {
-            let rest = pulse.was_refused().then_some(port.limits.request_timeout);
+            let rest = pulse.was_refused().then_some(port.limits.body_timeout);
             part(stream.into_inner(), rest).await;
         }
         Err(cut) => {

@@ -24,7 +24,7 @@ use super::{
     log,
     metrics::Metrics,
     refusal::{Cause, plain},
-    settings::{CallLimits, Limits},
+    settings::{ConnectionLimits, Limits},
     world::Admit,
 };
 use crate::admission::{Answer, BadReview};
@@ -99,12 +99,12 @@ async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(
     if !is_plain_json(request.headers()) {
         return Err(Cause::WrongContentType.into());
     }
-    let CallLimits {
-        max_body_bytes,
+    let ConnectionLimits {
         body_timeout,
+        request_timeout,
         ..
-    } = desk.limits.calls;
-    let request_timeout = desk.limits.connections.request_timeout;
+    } = desk.limits.connections;
+    let max_body_bytes = desk.limits.calls.max_body_bytes;
     let deadline = begin + body_timeout.min(request_timeout);
     let Received { bytes, share } =
         body::read(request.into_body(), max_body_bytes, &desk.body_bytes, deadline).await?;

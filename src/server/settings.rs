@@ -23,6 +23,9 @@ pub struct ConnectionLimits {
     pub max_requests_per_connection: u32,
     /// From the first byte of a request to the end of its headers.
     pub header_timeout: Duration,
+    /// From the end of the headers to the end of the body; after it the answer is 408. What a client still sends after it
+    /// was refused is thrown away for as long.
+    pub body_timeout: Duration,
     /// From the end of the headers until the last byte of the answer is sent; after it the connection is closed.
     pub request_timeout: Duration,
     /// How long a connection stays open on which nothing is asked. Longer than clients keep theirs (90 s in Go), or a
@@ -39,8 +42,6 @@ pub struct CallLimits {
     pub max_bytes_in_flight: usize,
     /// Calls whose review came and whose answer is not sent yet; one more is answered with 429.
     pub max_calls_in_flight: usize,
-    /// From the end of the headers to the end of the body; after it the answer is 408.
-    pub body_timeout: Duration,
 }
 
 /// The way to the end, after the first signal.
@@ -57,6 +58,7 @@ pub(super) const ADMIN: ConnectionLimits = ConnectionLimits {
     max_connections: 64,
     max_requests_per_connection: 1000,
     header_timeout: Duration::from_secs(5),
+    body_timeout: Duration::from_secs(5),
     request_timeout: Duration::from_secs(10),
     idle_timeout: Duration::from_mins(2),
 };

@@ -303,7 +303,7 @@ async fn calls_that_send_headers_alone() {
 }
 
 async fn a_slow_body() {
-    let server = limited(|limits| limits.calls.body_timeout = SOON).await;
+    let server = limited(|limits| limits.connections.body_timeout = SOON).await;
     let mut client = server.connect().await;
     let response = client.ask(head(100) + "{").await;
     assert_eq!(response.status, 408);

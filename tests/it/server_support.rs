@@ -109,6 +109,7 @@ pub(crate) fn limits() -> Limits {
             max_connections: 512,
             max_requests_per_connection: 1000,
             header_timeout: PATIENCE,
+            body_timeout: PATIENCE,
             request_timeout: PATIENCE,
             idle_timeout: PATIENCE,
         },
@@ -116,7 +117,6 @@ pub(crate) fn limits() -> Limits {
             max_body_bytes: 7 * MIB,
             max_bytes_in_flight: 32 * MIB,
             max_calls_in_flight: 256,
-            body_timeout: PATIENCE,
         },
     }
 }
