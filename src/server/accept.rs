@@ -11,7 +11,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    connection, crowd::Crowd, metrics::Metrics, pulse::Pulse, settings::ConnectionLimits, shutdown::Shutdown,
+    connection::{self, Cut},
+    crowd::Crowd,
+    metrics::Metrics,
+    pulse::Pulse,
+    settings::ConnectionLimits,
+    shutdown::Shutdown,
 };
 
 /// How long nothing is accepted after the system refused: mostly because there are no more file descriptors, and some
@@ -74,7 +79,11 @@ impl Port {
         };
         let port = Arc::clone(self);
         open.spawn(async move {
-            connection::serve(stream, port, pulse).await;
+            tokio::select! {
+                biased;
+                () = pulse.displaced() => port.metrics.connection_cut(Cut::Displaced),
+                () = connection::serve(stream, &port, &pulse) => {}
+            }
             drop(place);
         });
     }

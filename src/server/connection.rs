@@ -78,7 +78,7 @@ impl Cut {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, port: Arc<Port>, pulse: Arc<Pulse>) {
+pub(super) async fn serve(stream: TcpStream, port: &Port, pulse: &Arc<Pulse>) {
     // An answer is one small write; waiting for more to send would only make it late.
     let _best_effort = stream.set_nodelay(true);
     let Some(Tls {
@@ -86,10 +86,10 @@ pub(super) async fn serve(stream: TcpStream, port: Arc<Port>, pulse: Arc<Pulse>)
         handshake_timeout,
     }) = &port.tls
     else {
-        return calls(stream, &port, pulse).await;
+        return calls(stream, port, pulse).await;
     };
     match timeout(*handshake_timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => calls(stream, &port, pulse).await,
+        Ok(Ok(stream)) => calls(stream, port, pulse).await,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
             port.metrics.handshake_failed(Handshake::Failed);
@@ -98,13 +98,13 @@ pub(super) async fn serve(stream: TcpStream, port: Arc<Port>, pulse: Arc<Pulse>)
     }
 }
 
-async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Port, pulse: Arc<Pulse>) {
+async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Port, pulse: &Arc<Pulse>) {
     pulse.is_made();
-    let stream = TokioIo::new(Felt::new(stream, Arc::clone(&pulse)));
+    let stream = TokioIo::new(Felt::new(stream, Arc::clone(pulse)));
     let calls = Calls {
         router: port.router.clone(),
         shutdown: port.shutdown.clone(),
-        pulse: Arc::clone(&pulse),
+        pulse: Arc::clone(pulse),
         left: AtomicU32::new(port.limits.max_requests_per_connection),
     };
     let connection = http1::Builder::new()
@@ -113,7 +113,7 @@ async fn calls<T: AsyncRead + AsyncWrite + Unpin>(stream: T, port: &Port, pulse:
         .max_buf_size(MAX_BUFFER)
         .max_header_size(MAX_HEADERS)
         .serve_connection(stream, calls);
-    match driven(connection, &pulse, &port.shutdown).await {
+    match driven(connection, pulse, &port.shutdown).await {
         Ok(stream) => {
             let rest = pulse.was_refused().then_some(port.limits.body_timeout);
             part(stream.into_inner(), rest).await;
@@ -156,10 +156,6 @@ where
     let mut draining = pin!(shutdown.draining());
     let mut told = false;
     poll_fn(|cx| {
-        pulse.wakes(cx.waker());
-        if pulse.phase() == Phase::Displaced {
-            return Poll::Ready(Err(Cut::Displaced));
-        }
         // Once more after the drain began, with what came until then.
         loop {
             if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {

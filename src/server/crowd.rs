@@ -1,5 +1,6 @@
 //! The open connections of a port, not more than its cap. When every place is taken, a new connection gets that of the
-//! one that has idled longest: a client that opens connections and says nothing keeps nobody out.
+//! one that has idled longest, or is slowest to ask something: clients that open connections and say nothing, or half
+//! of what they should, keep nobody out.
 
 use std::{
     collections::BTreeMap,
@@ -35,14 +36,16 @@ impl Crowd {
         self.lock().by_number.len()
     }
 
-    /// A place for a new connection; `None` where every place is taken, and no connection idles.
+    /// A place for a new connection; `None` where every place is taken by a connection that is within a call.
     pub(super) fn enter(self: &Arc<Self>, pulse: &Arc<Pulse>) -> Option<Place> {
         let mut open = self.lock();
         if open.by_number.len() >= self.cap {
-            let idling = open.by_number.iter().filter(|(_, pulse)| pulse.phase().is_idle());
-            // All of them may idle for the same time, so whose time ends first has idled longest.
-            let (number, _) = idling.min_by_key(|(_, pulse)| pulse.deadline())?;
-            let number = *number;
+            // What they wait for has the same time for all of them, so whose time ends first has waited longest.
+            let waiting = open
+                .by_number
+                .iter()
+                .filter_map(|(number, pulse)| Some((pulse.phase().gives_way()?, pulse.deadline(), *number)));
+            let (_, _, number) = waiting.min()?;
             open.by_number.remove(&number)?.displace();
         }
         let number = open.total;
@@ -79,22 +82,25 @@ mod tests {
     use crate::server::{pulse::Phase, settings::ADMIN};
 
     #[tokio::test]
-    async fn the_one_that_idles_longest_gives_way_and_no_other() {
-        let crowd = Crowd::new(2);
-        let [busy, idle, new, late] = [(); 4].map(|()| Pulse::new(&ADMIN));
+    async fn who_waits_longest_for_its_client_gives_way_and_who_is_within_a_call_does_not() {
+        let crowd = Crowd::new(3);
+        let [busy, idle, slow, new, late, last] = [(); 6].map(|()| Pulse::new(&ADMIN));
+        let phases = |of: &[&Arc<Pulse>]| of.iter().map(|pulse| pulse.phase()).collect::<Vec<_>>();
         let _busy = crowd.enter(&busy).unwrap();
         let idles = crowd.enter(&idle).unwrap();
-        assert!(crowd.enter(&new).is_none(), "both are at work");
+        let slows = crowd.enter(&slow).unwrap();
+        busy.call_begins();
         idle.is_made();
-        let place = crowd.enter(&new).unwrap();
-        assert_eq!((idle.phase(), busy.phase()), (Phase::Displaced, Phase::Headers));
+        let _new = crowd.enter(&new).unwrap();
+        assert_eq!(phases(&[&idle, &slow]), [Phase::Displaced, Phase::Headers]);
         drop(idles);
-        assert_eq!(crowd.len(), 2, "it had no place any more to give back");
-        new.is_made();
-        busy.is_made();
+        assert_eq!(crowd.len(), 3, "it had no place any more to give back");
+        new.call_begins();
         let _late = crowd.enter(&late).unwrap();
-        assert_eq!((new.phase(), busy.phase()), (Phase::Displaced, Phase::New));
-        drop(place);
-        assert_eq!(crowd.len(), 2);
+        assert_eq!(phases(&[&slow, &busy]), [Phase::Displaced, Phase::Call]);
+        drop(slows);
+        late.call_begins();
+        assert!(crowd.enter(&last).is_none(), "all of them are within a call");
+        assert_eq!(crowd.len(), 3);
     }
 }

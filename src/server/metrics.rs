@@ -118,7 +118,7 @@ metrics! {
     refused_calls: Family<Why, Counter> = Family::default(), counter "refused_calls" "_total" ["cause"]
         "Calls that were not answered with a review";
     refused_connections: Counter = Counter::default(), counter "refused_connections" "_total" []
-        "Connections that were closed at once, since there were too many and none of them idled";
+        "Connections that were closed at once, since there were too many and all of them were within a call";
     failed_accepts: Counter = Counter::default(), counter "failed_accepts" "_total" []
         "Connections that the system could not give to the server, for want of file descriptors mostly";
     failed_handshakes: Family<Why, Counter> = Family::default(), counter "failed_handshakes" "_total" ["cause"]

@@ -2,13 +2,14 @@
 //! last minutes while each call has seconds, and a client that does not read its answer is not waited for either.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -50,8 +51,18 @@ impl Phase {
     ];
 
     /// Whether nothing is asked.
-    pub(super) fn is_idle(self) -> bool {
+    fn is_idle(self) -> bool {
         matches!(self, Self::New | Self::Idle)
+    }
+
+    /// In which order connections give way to a new one: first those on which nothing is asked, then those whose
+    /// handshake or headers are still on their way, and never one that is within a call.
+    pub(super) fn gives_way(self) -> Option<u8> {
+        match self {
+            Self::New | Self::Idle => Some(0),
+            Self::Headers => Some(1),
+            Self::Call | Self::Answer | Self::Displaced => None,
+        }
     }
 
     /// The label of the metric for connections that were cut in it.
@@ -129,9 +140,16 @@ impl Pulse {
         self.task.wake();
     }
 
-    /// Who is to be woken when the connection loses its place.
-    pub(super) fn wakes(&self, task: &Waker) {
-        self.task.register(task);
+    /// Ends when another connection has the place of this one.
+    pub(super) async fn displaced(&self) {
+        poll_fn(|cx| {
+            self.task.register(cx.waker());
+            match self.phase() {
+                Phase::Displaced => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// The headers of a call are there.

@@ -16,8 +16,8 @@ pub struct Limits {
 /// Limits on the connections of a port.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections at a time. One more takes the place of the one that idles longest, and is closed at once where none
-    /// idles.
+    /// Connections at a time. One more takes the place of the one that has waited longest for its client, and is closed
+    /// at once where all are within a call.
     pub max_connections: usize,
     /// Calls on one connection; the answer to the last one closes it.
     pub max_requests_per_connection: u32,

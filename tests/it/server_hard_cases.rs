@@ -12,7 +12,12 @@ use alumet_injector::{
     server::{settings::Limits, tls::TlsMinVersion},
 };
 use rustls::version::{TLS12, TLS13};
-use tokio::{io::AsyncWriteExt as _, runtime::Builder, task::JoinSet, time::sleep};
+use tokio::{
+    io::AsyncWriteExt as _,
+    runtime::Builder,
+    task::{JoinSet, yield_now},
+    time::{sleep, timeout},
+};
 
 use crate::server_support::{
     Config, MIB, NAME, Odd, PATIENCE, Running, SOON, call, client_config, handshake, head, limits, review,
@@ -49,6 +54,9 @@ cases! {
     "200 idle connections" => many_idle_connections,
     "more connections than the cap" => more_connections_than_the_cap,
     "idle connections up to the cap" => idle_connections_up_to_the_cap,
+    "stalled handshakes up to the cap" => stalled_handshakes_up_to_the_cap,
+    "half headers up to the cap" => half_headers_up_to_the_cap,
+    "a refused client that sends on, at the cap" => a_refused_client_that_sends_on,
     "plain HTTP on the TLS port" => plain_http,
     "a client that goes away within the body" => a_client_that_goes_away,
     "chunks that cannot be told apart" => broken_chunks,
@@ -97,7 +105,7 @@ fn every_hard_case_ends_well() {
         failed.is_empty(),
         "these failed, their messages are above: {failed:?}"
     );
-    assert_eq!(CASES.len(), 41);
+    assert_eq!(CASES.len(), 44);
 }
 
 /// A server with other limits.
@@ -462,6 +470,56 @@ async fn idle_connections_up_to_the_cap() {
     assert_eq!(first.post(&body).await.status, 200);
     assert_eq!(busy.ask(rest).await.status, 200);
     assert!(server.metric("refused_connections_total").await < f64::EPSILON);
+}
+
+async fn stalled_handshakes_up_to_the_cap() {
+    let server = limited(|limits| limits.connections.max_connections = 3).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(server.connect_plain().await);
+    }
+    server.metric_becomes("connections", 3.0).await;
+    server.serves().await;
+    assert!(silent[0].is_closed().await);
+    cut_once(&server, "displaced").await;
+}
+
+async fn half_headers_up_to_the_cap() {
+    let server = limited(|limits| limits.connections.max_connections = 2).await;
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        assert_eq!(client.post(&review().to_string()).await.status, 200);
+        client.send("POST /mu").await;
+        halves.push(client);
+    }
+    server.serves().await;
+    assert!(halves[0].is_closed().await);
+    let response = halves[1]
+        .ask(call(&review().to_string()).trim_start_matches("POST /mu"))
+        .await;
+    assert_eq!(response.status, 200, "one place was needed, and one was taken");
+}
+
+/// What a refused client still sends is thrown away, which must not take more places than there are.
+async fn a_refused_client_that_sends_on() {
+    let server = limited(|limits| {
+        limits.connections.max_connections = 1;
+        limits.connections.body_timeout = 10 * PATIENCE;
+    })
+    .await;
+    let mut refused = server.connect().await;
+    assert_eq!(refused.ask(head(7 * MIB + 1)).await.status, 413);
+    assert!(refused.is_closed().await, "there is no other answer");
+    server.serves().await;
+    let sending = async {
+        while refused.stream.write_all(&[b' '; 4096]).await.is_ok() {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, sending)
+        .await
+        .expect("what it sends is not taken any more");
 }
 
 async fn plain_http() {
