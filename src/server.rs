@@ -195,7 +195,10 @@ impl Server {
             ?shutdown_delay,
             "not ready any more; serving goes on for the delay"
         );
-        unless_ended(&mut tasks, sleep(shutdown_delay)).await?;
+        // A timer of no time at all would still wait for the next turn of the runtime.
+        if !shutdown_delay.is_zero() {
+            unless_ended(&mut tasks, sleep(shutdown_delay)).await?;
+        }
         shutdown.drain();
         tracing::info!(?drain_timeout, "draining");
         match first_ended(&mut tasks).await {

@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy, sink},
     net::TcpStream,
+    task::yield_now,
     time::{sleep_until, timeout},
 };
 use tower::Service as _;
@@ -153,10 +154,14 @@ where
     S::Future: Unpin,
 {
     let mut alarm = pin!(sleep_until(pulse.deadline()));
-    let mut draining = pin!(shutdown.draining());
+    let mut draining = pin!(async {
+        shutdown.draining().await;
+        // The runtime looks at the sockets before it goes on here: what came until now is read.
+        yield_now().await;
+    });
     let mut told = false;
     poll_fn(|cx| {
-        // Once more after the drain began, with what came until then.
+        // Once more after it was told to end.
         loop {
             if let Poll::Ready(ended) = connection.poll_without_shutdown(cx) {
                 return Poll::Ready(ended.map_err(|error| {
