@@ -44,7 +44,7 @@ pub struct Serve {
     /// Time for the headers of a call, from their first byte on.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub header_timeout: Duration,
-    /// Time for the body of a call; after it the answer is 408.
+    /// Time for the body of a call, and half of it for each 32 KiB; after it the answer is 408.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub body_timeout: Duration,
     /// Time for a whole call, from the end of its headers until its answer is sent; after it the connection is closed.

@@ -93,6 +93,8 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
                 max_body_bytes,
                 max_bytes_in_flight,
                 max_calls_in_flight,
+                // Long enough for a packet that is lost and sent again.
+                step_timeout: body_timeout / 2,
             },
         },
         leaving: Leaving {

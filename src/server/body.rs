@@ -1,6 +1,6 @@
 //! A request's body, read into one piece within its limits. Bytes are counted as they arrive.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use http_body_util::BodyExt as _;
@@ -11,6 +11,25 @@ use super::{
     refusal::Cause,
 };
 
+/// So many bytes of a body have a time of their own: who sends most of it and stalls, or goes on byte by byte, would
+/// hold them for the time of the whole body.
+const STEP: usize = 32 << 10;
+
+/// Until when a body has to come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The whole of it.
+    pub(super) deadline: Instant,
+    /// Each step, from the end of the one before it.
+    pub(super) step: Duration,
+}
+
+impl Pace {
+    fn next_step(self) -> Instant {
+        self.deadline.min(Instant::now() + self.step)
+    }
+}
+
 /// A body, and its share of the bytes in flight.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -18,12 +37,15 @@ pub(super) struct Received {
     pub(super) share: Share,
 }
 
-/// Reads the whole body before the deadline.
+/// Reads the whole body at this pace.
+///
+/// What was declared is compared with what is left, but counted as it comes: otherwise a few headers would hold all
+/// bytes, and nobody would have sent one.
 pub(super) async fn read(
     body: Body,
     max_bytes: usize,
     in_flight: &Arc<Budget>,
-    deadline: Instant,
+    pace: Pace,
 ) -> Result<Received, Cause> {
     let declared = body.size_hint().lower();
     let declared = usize::try_from(declared).unwrap_or(usize::MAX);
@@ -33,9 +55,7 @@ pub(super) async fn read(
     if declared > in_flight.rest() {
         return Err(Cause::BytesInFlight);
     }
-    timeout_at(deadline, collect(body, declared, max_bytes, in_flight.share()))
-        .await
-        .unwrap_or(Err(Cause::BodyDeadline))
+    collect(body, declared, max_bytes, in_flight.share(), pace).await
 }
 
 /// A body that came in one piece is not copied; the pieces of another one are put into one buffer of the declared
@@ -45,9 +65,14 @@ async fn collect(
     declared: usize,
     max_bytes: usize,
     mut share: Share,
+    pace: Pace,
 ) -> Result<Received, Cause> {
+    let (mut due, mut left) = (pace.next_step(), STEP);
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = timeout_at(due, body.frame())
+        .await
+        .map_err(|_late| Cause::BodyDeadline)?
+    {
         // The client went away, or broke the rules of chunked bodies.
         let frame = frame.map_err(|_| Cause::BodyBroken)?;
         // Trailers say nothing to us.
@@ -62,6 +87,10 @@ async fn collect(
         }
         if bytes.is_empty() && body.is_end_stream() {
             return Ok(Received { bytes: piece, share });
+        }
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            (due, left) = (pace.next_step(), STEP);
         }
         if bytes.is_empty() {
             bytes.reserve_exact(declared);

@@ -19,12 +19,12 @@ use tokio::{
 };
 
 use super::{
-    body::{self, Received},
+    body::{self, Pace, Received},
     budget::{Budget, Share},
     log,
     metrics::Metrics,
     refusal::{Cause, plain},
-    settings::{ConnectionLimits, Limits},
+    settings::{CallLimits, ConnectionLimits, Limits},
     world::Admit,
 };
 use crate::admission::{Answer, BadReview};
@@ -104,10 +104,17 @@ async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(
         request_timeout,
         ..
     } = desk.limits.connections;
-    let max_body_bytes = desk.limits.calls.max_body_bytes;
-    let deadline = begin + body_timeout.min(request_timeout);
+    let CallLimits {
+        max_body_bytes,
+        step_timeout,
+        ..
+    } = desk.limits.calls;
+    let pace = Pace {
+        deadline: begin + body_timeout.min(request_timeout),
+        step: step_timeout,
+    };
     let Received { bytes, share } =
-        body::read(request.into_body(), max_body_bytes, &desk.body_bytes, deadline).await?;
+        body::read(request.into_body(), max_body_bytes, &desk.body_bytes, pace).await?;
     let call = desk.calls.one().ok_or(Cause::CallsInFlight)?;
     let shares = [call, share];
     if bytes.len() <= SHORT {

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, mpsc},
+    time::Instant,
 };
 
 use alumet_injector::{
@@ -44,6 +45,8 @@ cases! {
     "calls that send their headers alone" => calls_that_send_headers_alone,
     "more unread answers than the cap" => more_unread_answers_than_the_cap,
     "a body that comes slowly" => a_slow_body,
+    "a body that comes byte by byte" => a_trickling_body,
+    "a body that comes steadily" => a_steady_body,
     "headers that come slowly" => slow_headers,
     "headers that come slowly, on a used connection" => slow_headers_of_a_second_call,
     "a client that says nothing" => a_connection_without_a_call,
@@ -105,7 +108,7 @@ fn every_hard_case_ends_well() {
         failed.is_empty(),
         "these failed, their messages are above: {failed:?}"
     );
-    assert_eq!(CASES.len(), 44);
+    assert_eq!(CASES.len(), 46);
 }
 
 /// A server with other limits.
@@ -318,6 +321,47 @@ async fn a_slow_body() {
     assert!(client.is_closed().await, "the rest of the body is not waited for");
     refused_once(&server, "body-deadline").await;
     server.everything_is_given_back().await;
+}
+
+/// Byte by byte, it would hold what came of it for the time of a whole body.
+async fn a_trickling_body() {
+    let server = limited(|limits| {
+        limits.calls.step_timeout = SOON;
+        limits.connections.body_timeout = 10 * PATIENCE;
+        limits.connections.request_timeout = 10 * PATIENCE;
+    })
+    .await;
+    let mut client = server.connect().await;
+    client.send(head(7 * MIB) + &" ".repeat(MIB)).await;
+    let trickling = async {
+        loop {
+            client.send(" ").await;
+            if let Ok(answer) = timeout(SOON / 10, client.answer()).await {
+                return answer.expect("there is an answer").status;
+            }
+        }
+    };
+    let status = timeout(PATIENCE, trickling).await.expect("it is ended in time");
+    assert_eq!(status, 408);
+    refused_once(&server, "body-deadline").await;
+    drop(client);
+    server.everything_is_given_back().await;
+}
+
+/// As long as each part of it comes in time, the whole may take longer than a part.
+async fn a_steady_body() {
+    let step_timeout = 5 * SOON;
+    let server = limited(|limits| limits.calls.step_timeout = step_timeout).await;
+    let mut client = server.connect().await;
+    let body = padded(MIB / 2);
+    client.send(head(body.len())).await;
+    let begin = Instant::now();
+    for part in body.as_bytes().chunks(64 << 10) {
+        client.send(part).await;
+        sleep(SOON).await;
+    }
+    assert!(begin.elapsed() > step_timeout);
+    assert_eq!(client.answer().await.unwrap().status, 200);
 }
 
 async fn slow_headers() {

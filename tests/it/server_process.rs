@@ -138,7 +138,15 @@ impl Served {
 
 #[tokio::test]
 async fn sigterm_ends_it_after_the_calls_in_flight() {
-    let mut server = served(&["--shutdown-delay", "3s"]).await;
+    let mut server = served(&[
+        "--shutdown-delay",
+        "3s",
+        "--body-timeout",
+        "1m",
+        "--request-timeout",
+        "1m",
+    ])
+    .await;
     assert_eq!(admin(server.admin, "/readyz").await.status, 200);
     let body = review().to_string();
     let mut kept = server.connect().await;

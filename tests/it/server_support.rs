@@ -117,6 +117,7 @@ pub(crate) fn limits() -> Limits {
             max_body_bytes: 7 * MIB,
             max_bytes_in_flight: 32 * MIB,
             max_calls_in_flight: 256,
+            step_timeout: PATIENCE,
         },
     }
 }
