@@ -19,7 +19,6 @@ use crate::{
         setup::{Fresh, Snapshot},
     },
     finding::Severity,
-    names::Component,
     post_render::{Change, Planned, changes, sentences},
 };
 
@@ -86,14 +85,7 @@ fn unified(change: &Change) -> String {
 }
 
 fn patch(change: &Change) -> Value {
-    let Planned { origin, report } = &change.planned;
-    json!({
-        "document": origin.number,
-        "source": origin.source,
-        "kind": report.kind,
-        "namespace": report.namespace,
-        "name": report.name,
-        "component": report.component.map(Component::as_str),
-        "patch": change.patch,
-    })
+    let mut entry = print::which(&change.planned);
+    entry["patch"] = json!(change.patch);
+    entry
 }

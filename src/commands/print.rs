@@ -59,26 +59,39 @@ pub(super) fn text(planned: &[Planned]) -> String {
 pub(super) fn json(planned: &[Planned]) -> String {
     let objects: Vec<Value> = planned
         .iter()
-        .map(|Planned { origin, report }| {
-            json!({
-                "document": origin.number,
-                "source": origin.source,
-                "kind": report.kind,
-                "namespace": report.namespace,
-                "name": report.name,
-                "component": report.component.map(Component::as_str),
-                "outcome": report.outcome.code(),
-                "values": report.rows.iter().map(|row| json!({
-                    "what": row.what,
-                    "value": row.value,
-                    "source": row.source.to_string(),
-                    "fate": row.fate.as_str(),
-                })).collect::<Vec<_>>(),
-                "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
-            })
+        .map(|planned| {
+            let report = &planned.report;
+            let mut entry = which(planned);
+            entry["outcome"] = report.outcome.code().into();
+            entry["values"] = report
+                .rows
+                .iter()
+                .map(|row| {
+                    json!({
+                        "what": row.what,
+                        "value": row.value,
+                        "source": row.source.to_string(),
+                        "fate": row.fate.as_str(),
+                    })
+                })
+                .collect();
+            entry["findings"] = report.findings.iter().map(finding).collect();
+            entry
         })
         .collect();
     pretty(&Value::Array(objects))
+}
+
+/// Which object it is, for programs.
+pub(super) fn which(Planned { origin, report }: &Planned) -> Value {
+    json!({
+        "document": origin.number,
+        "source": origin.source,
+        "kind": report.kind,
+        "namespace": report.namespace,
+        "name": report.name,
+        "component": report.component.map(Component::as_str),
+    })
 }
 
 /// A refusal for programs, in the form of the reports.
