@@ -13,6 +13,7 @@ mod derive;
 mod duration;
 mod extra;
 mod influx;
+mod kubernetes;
 mod layers;
 mod minimal;
 mod reference;

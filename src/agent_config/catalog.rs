@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::rows::RawKey;
 use super::version::{Profile, Range};
 use crate::names::Component;
 
@@ -370,6 +369,10 @@ pub enum Kind {
     Metric,
     /// Three capital letters.
     Alpha3,
+    /// A name that a Secret can have.
+    SecretName,
+    /// A key that a Secret can have.
+    SecretKey,
     /// One of some words.
     Enum {
         /// The words.
@@ -383,15 +386,4 @@ pub enum Kind {
     Any,
     /// A list.
     List(Box<Self>),
-}
-
-impl RawKey {
-    /// The required versions of the row, which lie within the accepted ones.
-    pub(super) fn required_range(&self) -> Option<Range> {
-        match &self.required {
-            rows::Required::Flag(true) => Some(self.accepted),
-            rows::Required::Flag(false) => None,
-            rows::Required::Versions(range) => Some(*range),
-        }
-    }
 }

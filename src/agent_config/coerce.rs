@@ -4,7 +4,12 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{catalog::Kind, duration, settings::Val};
+use super::{
+    catalog::Kind,
+    duration,
+    kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name},
+    settings::Val,
+};
 
 /// Reads the value as the first kind that takes it; the error says what was expected.
 pub(super) fn coerce(kinds: &[Kind], value: &Value) -> Result<Val, String> {
@@ -200,6 +205,8 @@ pub(super) fn is_text_of(kind: &Kind, text: &str) -> bool {
         Kind::HostPort => is_host_port(text),
         Kind::Regex => regex_syntax::parse(text).is_ok(),
         Kind::Alpha3 => is_alpha3(text),
+        Kind::SecretName => is_object_name(text),
+        Kind::SecretKey => is_data_key(text),
         Kind::Enum { values, ignore_case } => {
             values.iter().any(|known| known == text)
                 || (*ignore_case && ignoring_case(values, text).is_some())
@@ -246,6 +253,8 @@ pub(super) fn expected(kind: &Kind) -> String {
         Kind::Regex => "a regular expression".to_owned(),
         Kind::Metric => "the name of a metric".to_owned(),
         Kind::Alpha3 => "a country's three letters, such as `FRA`".to_owned(),
+        Kind::SecretName => SECRET_NAME.to_owned(),
+        Kind::SecretKey => SECRET_KEY.to_owned(),
         Kind::Enum { values, .. } if values.len() > 10 => "one of the names in the reference".to_owned(),
         Kind::Enum { values, .. } => format!("one of `{}`", values.join("`, `")),
         Kind::Table => "a table".to_owned(),

@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use super::{catalog::Plugin, coerce, settings::Val};
+use super::{
+    catalog::Plugin,
+    coerce,
+    kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name},
+    settings::Val,
+};
 
 /// `{fromSecret: {name, key}}` or `{fromEnv: NAME}`.
 pub(super) enum Reference {
@@ -44,6 +49,10 @@ impl Reference {
                         .filter(|text| !text.is_empty())
                 };
                 match (text("name"), text("key"), secret.len()) {
+                    (Some(name), Some(_), 2) if !is_object_name(name) => {
+                        Err(format!("`name` is not {SECRET_NAME}"))
+                    }
+                    (Some(_), Some(key), 2) if !is_data_key(key) => Err(format!("`key` is not {SECRET_KEY}")),
                     (Some(name), Some(key), 2) => Ok(Self::Secret {
                         name: name.to_owned(),
                         key: key.to_owned(),

@@ -150,7 +150,7 @@ fn json_types(kind: &Kind) -> Vec<&'static str> {
         Kind::Int { .. } | Kind::Float => vec!["number", "string"],
         Kind::Table => vec!["object"],
         Kind::List(_) => vec!["array", "string"],
-        Kind::Text | Kind::Char => vec!["string", "number", "boolean"],
+        Kind::Text | Kind::Char | Kind::SecretName | Kind::SecretKey => vec!["string", "number", "boolean"],
         Kind::HostPort => vec!["string", "number"],
         _ => vec!["string"],
     }

@@ -1,10 +1,13 @@
 //! Agent values: what the user set for one component, as the chart wrote it on the object.
 
+mod tolerations;
+
 use serde_json::{Map, Value};
 
 use super::{
     codes::{self, Findings, did_you_mean},
     coerce::found,
+    kubernetes::{SECRET_NAME, is_object_name},
 };
 use crate::finding::{Finding, Severity};
 
@@ -154,8 +157,8 @@ impl Reader {
             server: self.server(map),
             influxdb: self.influxdb(map),
             image_registry: image.and_then(|image| self.registry(image)),
-            image_pull_secrets: self.names(map, "imagePullSecrets"),
-            tolerations: self.objects(map, "tolerations"),
+            image_pull_secrets: self.secret_names(map, "imagePullSecrets"),
+            tolerations: self.tolerations(map),
             plugins: present(map, "plugins")
                 .and_then(|value| self.object(value, "plugins"))
                 .cloned()
@@ -201,7 +204,9 @@ impl Reader {
             deployed,
             service: self.text(database, "influxdb", "service"),
             port: self.port(database, "influxdb"),
-            secret_name: self.text(database, "influxdb", "secretName"),
+            secret_name: present(database, "secretName")
+                .filter(|name| *name != "")
+                .and_then(|name| self.secret_name(name, "influxdb.secretName")),
             organization: self.text(database, "influxdb", "organization"),
             bucket: self.text(database, "influxdb", "bucket"),
         })
@@ -255,28 +260,22 @@ impl Reader {
         port
     }
 
-    /// Names, or Kubernetes' own `{name: ...}`.
-    fn names(&mut self, map: &Map<String, Value>, key: &str) -> Vec<String> {
+    /// Names of Secrets, or Kubernetes' own `{name: ...}`.
+    fn secret_names(&mut self, map: &Map<String, Value>, key: &str) -> Vec<String> {
         let mut names = Vec::new();
         for (index, item) in self.list(map, key).iter().enumerate() {
-            match item.as_str().or_else(|| item.get("name").and_then(Value::as_str)) {
-                Some(name) => names.push(name.to_owned()),
-                None => self.wrong(&format!("{key}[{index}]"), "a name", item),
-            }
+            let name = item.get("name").unwrap_or(item);
+            names.extend(self.secret_name(name, &format!("{key}[{index}]")));
         }
         names
     }
 
-    fn objects(&mut self, map: &Map<String, Value>, key: &str) -> Vec<Value> {
-        let mut objects = Vec::new();
-        for (index, item) in self.list(map, key).iter().enumerate() {
-            if item.is_object() {
-                objects.push(item.clone());
-            } else {
-                self.wrong(&format!("{key}[{index}]"), "a table", item);
-            }
+    fn secret_name(&mut self, value: &Value, path: &str) -> Option<String> {
+        let name = value.as_str().filter(|name| is_object_name(name));
+        if name.is_none() {
+            self.wrong(path, SECRET_NAME, value);
         }
-        objects
+        name.map(str::to_owned)
     }
 
     fn list<'a>(&mut self, map: &'a Map<String, Value>, key: &str) -> &'a [Value] {

@@ -30,6 +30,8 @@ mod markdown;
 mod nodes;
 mod nothing_is_left;
 mod odd_objects;
+#[path = "../on_objects.rs"]
+mod on_objects;
 mod play;
 mod private_images;
 mod release;
@@ -37,6 +39,7 @@ mod release_life;
 mod seed_example;
 mod seen;
 mod support;
+mod values_on_objects;
 mod webhook_down;
 
 use std::{
@@ -63,6 +66,7 @@ fn cases() -> Vec<Case> {
         control_plane::cases(),
         golden_patches::cases(),
         odd_objects::cases(),
+        values_on_objects::cases(),
         bare_pods::cases(),
         seen::cases(),
         injector::cases(),

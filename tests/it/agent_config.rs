@@ -11,6 +11,13 @@ use serde_json::{Value, json};
 
 /// Values as a chart writes them for the seed's default release.
 pub(crate) fn release(component: Component, more: &Value) -> AgentValues {
+    let (values, findings) = AgentValues::parse(&release_text(component, more));
+    assert_eq!(findings, [], "{more}");
+    values
+}
+
+/// Their text.
+pub(crate) fn release_text(component: Component, more: &Value) -> String {
     let mut values = json!({
         "agentVersion": "0.9.5",
         "release": "test-alumet",
@@ -27,9 +34,7 @@ pub(crate) fn release(component: Component, more: &Value) -> AgentValues {
     for (key, value) in more.as_object().unwrap() {
         values[key] = value.clone();
     }
-    let (values, findings) = AgentValues::parse(&values.to_string());
-    assert_eq!(findings, [], "{more}");
-    values
+    values.to_string()
 }
 
 /// The configuration of a component without policies.

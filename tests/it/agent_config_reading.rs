@@ -3,7 +3,10 @@
 use alumet_injector::{agent_config::values::AgentValues, names::Component};
 use serde_json::json;
 
-use crate::agent_config::{codes, configured, release};
+use crate::{
+    agent_config::{codes, configured, release, release_text},
+    on_objects,
+};
 
 #[test]
 fn what_cannot_be_read_is_an_error_at_its_path() {
@@ -121,6 +124,26 @@ fn what_cannot_be_read_is_an_error_at_its_path() {
             .map(|finding| (finding.code, finding.path.as_str(), finding.mend.as_str()))
             .collect();
         assert_eq!(found, [(code, path, mend)], "{plugins}");
+    }
+}
+
+/// What the API server says of the same rows: `tests/cluster/values_on_objects.rs`.
+#[test]
+fn a_value_that_would_make_an_object_invalid_is_an_error() {
+    for row in on_objects::rows() {
+        let (values, mut findings) = AgentValues::parse(&release_text(Component::RelayServer, &row.values));
+        if findings.is_empty() {
+            findings = configured(Component::RelayServer, &values).findings;
+        }
+        let found: Vec<_> = findings
+            .into_iter()
+            .map(|finding| (finding.code, finding.path))
+            .collect();
+        assert_eq!(found, row.findings, "{}", row.values);
+        let tolerations = row.values.get("tolerations").filter(|_| found.is_empty());
+        if let Some(tolerations) = tolerations {
+            assert_eq!(json!(values.tolerations), *tolerations);
+        }
     }
 }
 

@@ -107,6 +107,24 @@ fn toleration() -> impl Strategy<Value = Value> {
     })
 }
 
+/// One that the API server takes.
+fn valid_toleration() -> impl Strategy<Value = Value> {
+    toleration().prop_map(|mut toleration| {
+        if toleration["key"] == "" {
+            toleration["operator"] = json!("Exists");
+        }
+        if toleration["effect"] != "NoExecute" {
+            toleration["tolerationSeconds"] = Value::Null;
+        }
+        toleration
+    })
+}
+
+/// A name that a Secret can have.
+fn secret_name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["registry", "a", "b", "agent"]).prop_map(str::to_owned)
+}
+
 fn list(element: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     prop_oneof![
         1 => Just(Value::Null),
@@ -148,7 +166,7 @@ fn pod_spec() -> impl Strategy<Value = Value> {
         container("agent").prop_map(|agent| json!([agent])),
         (container("sidecar"), container("agent")).prop_map(|(sidecar, agent)| json!([sidecar, agent])),
     ];
-    let pull = list(name().prop_map(|name| json!({"name": name})));
+    let pull = list(secret_name().prop_map(|name| json!({"name": name})));
     (containers, pull, list(toleration())).prop_map(|(containers, pull, tolerations)| {
         json!({
             "containers": containers,
@@ -163,8 +181,8 @@ fn pod_spec() -> impl Strategy<Value = Value> {
 /// The values annotation's text.
 fn any_values() -> impl Strategy<Value = String> {
     (
-        prop::collection::vec(name(), 0..3),
-        prop::collection::vec(toleration(), 0..3),
+        prop::collection::vec(secret_name(), 0..3),
+        prop::collection::vec(valid_toleration(), 0..3),
         prop::option::of(prop::sample::select(vec![
             "registry.example.org/alumet",
             "ghcr.io/alumet-dev",

@@ -73,13 +73,13 @@ struct RawPlugin {
     reason = "each is a column of the catalogue of its own"
 )]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawKey {
+struct RawKey {
     path: String,
     r#type: OneOrMany,
     #[serde(default)]
-    pub(super) accepted: Range,
+    accepted: Range,
     #[serde(default)]
-    pub(super) required: Required,
+    required: Required,
     min: Option<Value>,
     max: Option<i64>,
     #[serde(default)]
@@ -106,10 +106,21 @@ pub(super) struct RawKey {
     about: String,
 }
 
+impl RawKey {
+    /// The required versions of the row, which lie within the accepted ones.
+    fn required_range(&self) -> Option<Range> {
+        match &self.required {
+            Required::Flag(true) => Some(self.accepted),
+            Required::Flag(false) => None,
+            Required::Versions(range) => Some(*range),
+        }
+    }
+}
+
 /// `required = true`, or the versions.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Required {
+enum Required {
     /// Wherever the key is accepted, or nowhere.
     Flag(bool),
     /// In these versions.
@@ -347,6 +358,8 @@ fn kind(word: &str, raw: &RawKey) -> Result<Kind, String> {
         "regex" => Kind::Regex,
         "metric" => Kind::Metric,
         "alpha-3" => Kind::Alpha3,
+        "secret-name" => Kind::SecretName,
+        "secret-key" => Kind::SecretKey,
         "enum" => Kind::Enum {
             values: raw.values.clone(),
             ignore_case: raw.ignore_case,

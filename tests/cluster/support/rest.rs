@@ -1,6 +1,7 @@
 //! Requests to the API server without a program between: many a second, and the answer as it comes.
 
 use hyper::http::Request;
+use kube::client::Body;
 use serde_json::Value;
 
 use super::Cluster;
@@ -35,6 +36,38 @@ pub(crate) fn merge(cluster: &Cluster, object: &Value, change: &Value) -> Result
     let path = format!("{}/{name}", collection(object));
     let request = Request::patch(path).header("Content-Type", "application/merge-patch+json");
     send(cluster, request, change)
+}
+
+/// The same, with the warnings of the answer's headers (`Warning: 299 - "..."`).
+pub(crate) fn create_and_hear(
+    cluster: &Cluster,
+    object: &Value,
+    stored: Stored,
+) -> (Result<Value, String>, Vec<String>) {
+    let request = Request::post(format!("{}{}", collection(object), stored.query()))
+        .header("Content-Type", "application/json")
+        .body(Body::from(object.to_string().into_bytes()))
+        .expect("it is a request");
+    cluster.block_on(async {
+        let answer = cluster
+            .client()
+            .send(request)
+            .await
+            .expect("the API server answers");
+        let headers = answer.headers().get_all("Warning").iter();
+        let warnings = headers
+            .map(|warning| String::from_utf8_lossy(warning.as_bytes()).into_owned())
+            .collect();
+        let status = answer.status();
+        let body = answer.into_body().collect_bytes().await.expect("it has a body");
+        let body: Value = serde_json::from_slice(&body).expect("the answer is JSON");
+        let made = if status.is_success() {
+            Ok(body)
+        } else {
+            Err(body.to_string())
+        };
+        (made, warnings)
+    })
 }
 
 fn send(cluster: &Cluster, request: hyper::http::request::Builder, body: &Value) -> Result<Value, String> {
