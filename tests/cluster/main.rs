@@ -34,6 +34,7 @@ mod odd_objects;
 mod on_objects;
 mod play;
 mod private_images;
+mod readme;
 mod release;
 mod release_life;
 mod seed_example;
@@ -83,6 +84,7 @@ fn cases() -> Vec<Case> {
         webhook_down::cases(),
         failed_calls::cases(),
         nothing_is_left::cases(),
+        readme::cases(),
     ]
     .concat()
 }

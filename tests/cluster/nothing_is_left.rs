@@ -144,6 +144,17 @@ fn nothing_is_left(stage: Stage, end: impl FnOnce(&mut Suite)) {
     });
 }
 
+/// What it prints for a person, from its start until it is ready.
+pub(crate) fn playing() -> String {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let temporary = tempfile::tempdir().unwrap();
+    let mut suite = Suite::start(temporary.path());
+    let said = suite.wait_until_ready();
+    drop(suite.child.stdin.take());
+    suite.child.wait().unwrap();
+    said
+}
+
 /// The suite as a child, playing.
 struct Suite {
     child: Child,
@@ -159,7 +170,7 @@ impl Suite {
         Self { child }
     }
 
-    fn wait_until_ready(&mut self) {
+    fn wait_until_ready(&mut self) -> String {
         let mut stdout = BufReader::new(self.child.stdout.take().unwrap());
         let mut said = String::new();
         while !said.contains("export KUBECONFIG=") {
@@ -168,6 +179,7 @@ impl Suite {
         }
         // Until it ends, somebody has to take what it says.
         std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
+        said
     }
 
     fn signal(&self, signal: Signal) {
