@@ -1,12 +1,14 @@
 //! The Secrets of a release: InfluxDB's credentials are made once and kept, or they are the user's own.
 
-use alumet_injector::names::Component;
 use serde_json::json;
 
 use crate::{
     helm::Major,
-    release::{Door, INFLUXDB, Release, SOON, env_of, is_ready},
-    support::{Case, Cluster, cases, poll::wait_for},
+    support::{
+        Case, Cluster, cases,
+        poll::wait_for,
+        release::{INFLUXDB, Release, SERVER, SOON, is_ready, variable},
+    },
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -30,9 +32,9 @@ fn credentials_are_kept_by_helm_4(cluster: &Cluster) {
 /// Across an upgrade, and across uninstall and install; and so is the volume that can only be opened with them.
 fn credentials_are_kept(cluster: &Cluster, major: Major) {
     let namespace = cluster.served_namespace("credentials");
-    let release = Release::new(cluster, &namespace, major, Door::Webhook);
+    let release = Release::of(cluster, major, &namespace);
     release.volume_for(INFLUXDB);
-    release.install("seed-default", &[]);
+    release.install("seed-default");
     let credentials = || release.get("secret", "test-alumet-influxdb2-auth")["data"].clone();
     let first = credentials();
     assert!(first["admin-token"].is_string() && first["admin-password"].is_string());
@@ -48,16 +50,16 @@ fn credentials_are_kept(cluster: &Cluster, major: Major) {
     };
     let first_volume = volume();
 
-    release.upgrade("seed-default", &["alumet-relay-client.plugins.rapl.enable=true"]);
+    release.upgrade(("seed-default", &["alumet-relay-client.plugins.rapl.enable=true"]));
     assert!(credentials() == first, "upgraded");
     release.helm(&["uninstall"], &[]);
     assert!(credentials() == first, "uninstalled");
-    release.install("seed-default", &[]);
+    release.install("seed-default");
     assert!(credentials() == first, "installed again");
     assert_eq!(volume(), first_volume);
-    let server = release.ready(Component::RelayServer, 1);
+    let server = release.ready(SERVER, 1);
     assert_eq!(
-        env_of(&server[0])["INFLUX_TOKEN"]["valueFrom"]["secretKeyRef"]["name"],
+        variable(&server[0]["spec"], "INFLUX_TOKEN").unwrap()["valueFrom"]["secretKeyRef"]["name"],
         "test-alumet-influxdb2-auth"
     );
 }
@@ -65,11 +67,11 @@ fn credentials_are_kept(cluster: &Cluster, major: Major) {
 fn a_given_token_that_is_not_the_kept_one_is_refused(cluster: &Cluster) {
     let namespace = cluster.namespace("kept");
     for major in [Major::Three, Major::Four] {
-        let release = Release::new(cluster, &namespace, major, Door::PostRender);
-        release.install("seed-default", &[]);
+        let release = Release::post_rendered(cluster, major, &namespace);
+        release.install("seed-default");
         let other = ["influxdb2.adminUser.token=another"];
         let failure = release
-            .put("upgrade", "seed-default", &other)
+            .put("upgrade", ("seed-default", &other), &[])
             .unwrap_err()
             .to_string();
         let sentence = format!(
@@ -82,31 +84,31 @@ fn a_given_token_that_is_not_the_kept_one_is_refused(cluster: &Cluster) {
 
 fn an_existing_secret_is_used_after_the_webhook(cluster: &Cluster) {
     let namespace = cluster.served_namespace("existing");
-    existing_secret(&Release::new(cluster, &namespace, Major::Four, Door::Webhook));
+    existing_secret(&Release::of(cluster, Major::Four, &namespace));
 }
 
 fn an_existing_secret_is_used_after_the_post_renderer(cluster: &Cluster) {
     let namespace = cluster.namespace("existing");
-    existing_secret(&Release::new(cluster, &namespace, Major::Three, Door::PostRender));
+    existing_secret(&Release::post_rendered(cluster, Major::Three, &namespace));
 }
 
 /// The server waits for it, with the kubelet's own words, and then both start with it.
 fn existing_secret(release: &Release<'_>) {
-    release.install("existing-secret", &["influxdb2.persistence.enabled=false"]);
+    release.install(("existing-secret", &["influxdb2.persistence.enabled=false"]));
     wait_for("the server to be held", SOON, || {
-        let pod = release.pods_of(Component::RelayServer).pop()?;
-        let name = pod["metadata"]["name"].as_str()?;
-        let why = release.cluster.kubelet().why_held(&release.namespace, name)?;
+        let why = release.why_held(&release.pods_of(SERVER).pop()?)?;
         why.contains("secret \"influxdb2-auth\" not found").then_some(())
     });
     let keys = [
         "--from-literal=admin-token=influxToken",
         "--from-literal=admin-password=influxPasswd",
     ];
-    release.kubectl(&["create", "secret", "generic", "influxdb2-auth", keys[0], keys[1]]);
-    let server = release.ready(Component::RelayServer, 1);
+    release
+        .kubectl(&["create", "secret", "generic", "influxdb2-auth", keys[0], keys[1]])
+        .ok();
+    let server = release.ready(SERVER, 1);
     assert_eq!(
-        env_of(&server[0])["INFLUX_TOKEN"]["valueFrom"]["secretKeyRef"],
+        variable(&server[0]["spec"], "INFLUX_TOKEN").unwrap()["valueFrom"]["secretKeyRef"],
         json!({"name": "influxdb2-auth", "key": "admin-token"})
     );
     wait_for("InfluxDB", SOON, || {

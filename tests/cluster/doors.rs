@@ -11,14 +11,14 @@ use serde_json::{Deserializer, Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    charts::{Objects, case_of, objects, values_files},
+    charts::{Objects, case_of, key, objects, values_files},
     files::root,
     helm::{Major, Template},
-    release::{Door, Release, SOON, by_key},
     support::{
         Case, Cluster, cases,
         injector::{APART_LABEL, injects},
         poll::wait_for,
+        release::{Release, SOON},
     },
 };
 
@@ -66,7 +66,7 @@ fn all_doors_give_the_same(cluster: &Cluster, case: &str) {
     let expected = stored(as_the_golden_files_say(cluster, &namespace, case));
 
     for major in [Major::Three, Major::Four] {
-        let release = Release::new(cluster, &namespace, major, Door::PostRender);
+        let release = Release::post_rendered(cluster, major, &namespace);
         let found = installed(&release, case);
         assert_same(&format!("{case}: {major:?}, post-rendered"), &expected, &found);
     }
@@ -76,17 +76,24 @@ fn all_doors_give_the_same(cluster: &Cluster, case: &str) {
     wait_for("the webhook to be asked", SOON, || {
         injects(cluster, &namespace).then_some(())
     });
-    let release = Release::new(cluster, &namespace, Major::Four, Door::Webhook);
+    let release = Release::of(cluster, Major::Four, &namespace);
     let found = installed(&release, case);
     assert_same(&format!("{case}: the webhook alone"), &expected, &found);
 }
 
 /// What the API server has after an install; the release is gone again afterwards.
 fn installed(release: &Release<'_>, case: &str) -> Objects {
-    release.install(case, &[]);
-    let found = release.objects();
+    release.install(case);
+    let manifest = release.helm(&["get", "manifest"], &[]);
+    let get = ["get", "-f", "-", "-o", "json"];
+    let list: Value = serde_json::from_str(&release.kubectl_with(&get, &manifest).ok()).unwrap();
+    let found = by_key(list["items"].as_array().unwrap().clone());
     release.helm(&["uninstall"], &[]);
     stored(found)
+}
+
+fn by_key(objects: impl IntoIterator<Item = Value>) -> Objects {
+    objects.into_iter().map(|one| (key(&one), one)).collect()
 }
 
 /// The chart's objects with the golden patches, as the API server would store them. No injector sees them on the way.

@@ -35,7 +35,6 @@ mod on_objects;
 mod play;
 mod private_images;
 mod readme;
-mod release;
 mod release_life;
 mod seed_example;
 mod seen;

@@ -1,16 +1,16 @@
 //! Where the pods of a release land, and how they are reached.
 
-use alumet_injector::names::{Component, SCRAPE_ANNOTATION, STATUS_ANNOTATION};
+use alumet_injector::names::{SCRAPE_ANNOTATION, STATUS_ANNOTATION};
 use serde_json::{Value, json};
 
 use crate::{
     charts::objects,
     helm::Major,
-    release::{CLIENT, Door, INFLUXDB, Release, SERVER, SOON, is_ready, node_of},
     support::{
         Case, Cluster, cases,
         injector::{Injector, Installation},
         poll::{try_wait_for, wait_for},
+        release::{CLIENT, CLIENT_NAME, INFLUXDB, Release, SERVER, SERVER_NAME, SOON, is_ready, node_of},
     },
 };
 
@@ -32,28 +32,28 @@ pub(crate) fn cases() -> Vec<Case> {
 /// of them only when the DaemonSet's template came back with it.
 fn clients_reach_a_tainted_node_because_the_template_was_patched(cluster: &Cluster) {
     let release = Release::served(cluster, "tainted");
-    release.install("tainted-nodes", &[]);
+    release.install("tainted-nodes");
     let manifest = release.helm(&["get", "manifest"], &[]);
     let rendered = objects(&manifest);
-    let template = &rendered[&format!("DaemonSet {CLIENT}")]["spec"]["template"];
+    let template = &rendered[&format!("DaemonSet {CLIENT_NAME}")]["spec"]["template"];
     assert!(template["spec"]["tolerations"].is_null(), "{template:#}");
 
-    let pods = release.ready(Component::RelayClient, 5);
+    let pods = release.ready(CLIENT, 5);
     assert!(pods.iter().any(|pod| node_of(pod) == "node-4"), "{pods:#?}");
 }
 
 fn without_the_toleration_clients_do_not_reach_it(cluster: &Cluster) {
     let release = Release::served(cluster, "untolerated");
-    release.install("seed-default", &[]);
+    release.install("seed-default");
     assert_eq!(release.wanted_clients(), 4);
-    let pods = release.ready(Component::RelayClient, 4);
+    let pods = release.ready(CLIENT, 4);
     assert!(pods.iter().all(|pod| node_of(pod) != "node-4"), "{pods:#?}");
 }
 
 fn without_an_injector_clients_do_not_reach_it(cluster: &Cluster) {
     let namespace = cluster.namespace("unpatched");
-    let release = Release::new(cluster, &namespace, Major::Four, Door::Webhook);
-    release.install("tainted-nodes", &[]);
+    let release = Release::of(cluster, Major::Four, &namespace);
+    release.install("tainted-nodes");
     assert_eq!(release.wanted_clients(), 4);
 }
 
@@ -67,8 +67,8 @@ fn a_node_that_joins_while_the_webhook_is_down_gets_a_complete_pod(cluster: &Clu
             ..Installation::serving(&namespace)
         },
     );
-    let release = Release::new(cluster, &namespace, Major::Four, Door::Webhook);
-    release.install(
+    let release = Release::of(cluster, Major::Four, &namespace);
+    release.install((
         "private-images",
         &[
             &format!("alumet-relay-client.nodeSelector.nodeLabelName={POOL}"),
@@ -77,12 +77,12 @@ fn a_node_that_joins_while_the_webhook_is_down_gets_a_complete_pod(cluster: &Clu
             &format!("alumet-relay-client.tolerations[0].value={namespace}"),
             "alumet-relay-client.tolerations[0].effect=NoSchedule",
         ],
-    );
+    ));
     assert_eq!(release.wanted_clients(), 0, "there is no such node yet");
     injector.stop();
 
     let node = Joined::new(cluster, &namespace);
-    let pods = release.ready(Component::RelayClient, 1);
+    let pods = release.ready(CLIENT, 1);
     let pod = &pods[0];
     assert_eq!(node_of(pod), node.name);
     assert_eq!(
@@ -132,32 +132,32 @@ impl Drop for Joined<'_> {
 
 fn the_server_lands_on_the_tainted_node_that_its_pair_names(cluster: &Cluster) {
     let release = Release::served(cluster, "master");
-    release.install("tainted-nodes", &["alumet-relay-client.enabled=false"]);
-    let pods = release.ready(Component::RelayServer, 1);
+    release.install(("tainted-nodes", &["alumet-relay-client.enabled=false"]));
+    let pods = release.ready(SERVER, 1);
     assert_eq!(node_of(&pods[0]), "node-4", "{:#}", pods[0]);
 }
 
 fn the_server_lands_on_the_node_that_a_plain_map_names(cluster: &Cluster) {
     let release = Release::served(cluster, "plain-map");
     let selector = r"alumet-relay-server.nodeSelector.kubernetes\.io/hostname=node-2";
-    release.install("seed-default", &["alumet-relay-client.enabled=false", selector]);
-    let pods = release.ready(Component::RelayServer, 1);
+    release.install(("seed-default", &["alumet-relay-client.enabled=false", selector]));
+    let pods = release.ready(SERVER, 1);
     assert_eq!(node_of(&pods[0]), "node-2", "{:#}", pods[0]);
 }
 
 fn a_server_that_asks_for_a_node_that_is_not_there_stays_pending(cluster: &Cluster) {
     let release = Release::served(cluster, "nowhere");
-    release.install(
+    release.install((
         "seed-default",
         &[
             "alumet-relay-client.enabled=false",
             "alumet-relay-server.nodeSelector.nodeLabelName=kubernetes.io/role",
             "alumet-relay-server.nodeSelector.nodeLabelValue=no-such-role",
         ],
-    );
+    ));
     // The scheduler has looked at every node.
     let (pod, why) = wait_for("the scheduler's words", SOON, || {
-        let pod = release.pods_of(Component::RelayServer).pop()?;
+        let pod = release.pods_of(SERVER).pop()?;
         let conditions = pod["status"]["conditions"].as_array()?;
         let condition = conditions.iter().find(|one| one["reason"] == "Unschedulable")?;
         let why = condition["message"].as_str()?.to_owned();
@@ -171,9 +171,9 @@ fn a_server_that_asks_for_a_node_that_is_not_there_stays_pending(cluster: &Clust
 fn the_services_of_the_server_and_of_influxdb_have_endpoints(cluster: &Cluster) {
     let release = Release::served(cluster, "endpoints");
     release.volume_for(INFLUXDB);
-    release.install("seed-default", &["alumet-relay-client.enabled=false"]);
-    let server = release.ready(Component::RelayServer, 1);
-    assert_endpoints(&release, SERVER, 50051, &server);
+    release.install(("seed-default", &["alumet-relay-client.enabled=false"]));
+    let server = release.ready(SERVER, 1);
+    assert_endpoints(&release, SERVER_NAME, 50051, &server);
     let influxdb = wait_for("InfluxDB", SOON, || {
         let pod = release.get("pod", &format!("{INFLUXDB}-0"));
         is_ready(&pod).then_some(pod)
@@ -183,13 +183,13 @@ fn the_services_of_the_server_and_of_influxdb_have_endpoints(cluster: &Cluster) 
 
 fn the_service_of_clients_alone_selects_each_of_them(cluster: &Cluster) {
     let release = Release::served(cluster, "prometheus");
-    release.install("clients-only-prometheus", &[]);
-    let pods = release.ready(Component::RelayClient, 4);
+    release.install("clients-only-prometheus");
+    let pods = release.ready(CLIENT, 4);
     for pod in &pods {
         let annotations = &pod["metadata"]["annotations"];
         assert_eq!(annotations[SCRAPE_ANNOTATION], "true", "{pod:#}");
     }
-    assert_endpoints(&release, CLIENT, 9091, &pods);
+    assert_endpoints(&release, CLIENT_NAME, 9091, &pods);
     let workloads = release.list(&["deployments,statefulsets"]);
     assert!(workloads.is_empty(), "{workloads:#?}");
 }

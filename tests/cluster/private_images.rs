@@ -1,12 +1,16 @@
 //! Images of a private registry: every pod of the release has the registry and the pull secret, those of `helm test` too.
 
-use alumet_injector::names::{COMPONENT_LABEL, Component, HOOK_ANNOTATION};
+use alumet_injector::names::{COMPONENT_LABEL, HOOK_ANNOTATION};
 use serde_json::{Deserializer, Value, json};
 
 use crate::{
     helm::{Major, program},
-    release::{Door, Release, SERVER, SOON},
-    support::{Case, Cluster, cases, poll::wait_for, processes::Spec},
+    support::{
+        Case, Cluster, cases,
+        poll::wait_for,
+        processes::Spec,
+        release::{CLIENT, Release, SERVER, SERVER_NAME, SOON},
+    },
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -19,30 +23,29 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn helm_3_tests_a_post_rendered_release_with_private_images(cluster: &Cluster) {
-    private_images(cluster, Major::Three, Door::PostRender);
+    let namespace = cluster.namespace("private");
+    private_images(&Release::post_rendered(cluster, Major::Three, &namespace));
 }
 
 fn helm_4_tests_a_post_rendered_release_with_private_images(cluster: &Cluster) {
-    private_images(cluster, Major::Four, Door::PostRender);
+    let namespace = cluster.namespace("private");
+    private_images(&Release::post_rendered(cluster, Major::Four, &namespace));
 }
 
 fn helm_3_tests_a_release_of_the_webhook_with_private_images(cluster: &Cluster) {
-    private_images(cluster, Major::Three, Door::Webhook);
+    let namespace = cluster.served_namespace("private");
+    private_images(&Release::of(cluster, Major::Three, &namespace));
 }
 
 fn helm_4_tests_a_release_of_the_webhook_with_private_images(cluster: &Cluster) {
-    private_images(cluster, Major::Four, Door::Webhook);
+    private_images(&Release::served(cluster, "private"));
 }
 
 /// Helm takes a test pod away when it has succeeded, so somebody watches.
-fn private_images(cluster: &Cluster, major: Major, door: Door) {
-    let namespace = match door {
-        Door::Webhook => cluster.served_namespace("private"),
-        Door::PostRender => cluster.namespace("private"),
-    };
-    let release = Release::new(cluster, &namespace, major, door);
-    release.install("private-images", &["influxdb2.persistence.enabled=false"]);
-    let agents = [(Component::RelayClient, 4), (Component::RelayServer, 1)];
+fn private_images(release: &Release<'_>) {
+    let cluster = release.cluster;
+    release.install(("private-images", &["influxdb2.persistence.enabled=false"]));
+    let agents = [(CLIENT, 4), (SERVER, 1)];
     for pod in agents
         .map(|(component, count)| release.ready(component, count))
         .concat()
@@ -50,7 +53,15 @@ fn private_images(cluster: &Cluster, major: Major, door: Door) {
         assert_private(&pod);
     }
 
-    let watch = ["get", "pods", "--watch", "-o", "json", "--namespace", &namespace];
+    let watch = [
+        "get",
+        "pods",
+        "--watch",
+        "-o",
+        "json",
+        "--namespace",
+        &release.namespace,
+    ];
     let spec = Spec::new(program("KUBECTL"))
         .env("KUBECONFIG", cluster.kubeconfig().to_str().unwrap())
         .args(&watch);
@@ -70,7 +81,7 @@ fn private_images(cluster: &Cluster, major: Major, door: Door) {
             .collect();
         let both = ["connection", "measurements"]
             .iter()
-            .all(|test| succeeded.contains(&json!(format!("{SERVER}-test-{test}"))));
+            .all(|test| succeeded.contains(&json!(format!("{SERVER_NAME}-test-{test}"))));
         both.then_some(seen)
     });
     for pod in &tested {

@@ -3,16 +3,16 @@
 mod by_hand;
 mod streams;
 
+use alumet_injector::names::Component;
 use serde_json::{Value, json};
 
 use crate::{
-    helm::{Major, Renderer},
+    helm::Major,
     support::{
         Case, Cluster, cases,
         poll::wait_for,
         release::{
-            CLIENT, Release, SERVER, SERVER_CONTAINER, SOON, assert_nobody_owns_what_is_injected, done,
-            tolerated, values, variable,
+            CLIENT, Release, SERVER, SOON, assert_nobody_owns_what_is_injected, tolerated, values, variable,
         },
     },
 };
@@ -43,7 +43,7 @@ fn full(change: &Value) -> Value {
     full
 }
 
-fn template(release: &Release<'_>, kind: &str, component: &str) -> Value {
+fn template(release: &Release<'_>, kind: &str, component: Component) -> Value {
     release.object(kind, component)["spec"]["template"].clone()
 }
 
@@ -77,10 +77,7 @@ fn an_upgrade_without_a_change_changes_nothing(cluster: &Cluster, helm: Major) {
     );
     let before = release.state_and_pods();
     let spec = &template(&release, "deployment", SERVER)["spec"];
-    assert!(
-        variable(spec, SERVER_CONTAINER, "INFLUX_TOKEN").is_some(),
-        "{spec:#}"
-    );
+    assert!(variable(spec, "INFLUX_TOKEN").is_some(), "{spec:#}");
     assert_eq!(tolerated(spec), ["mine"]);
     assert_eq!(spec["imagePullSecrets"], json!([{"name": "gh-registry-secret"}]));
     assert_nobody_owns_what_is_injected(&release);
@@ -127,15 +124,12 @@ fn changed_values_move_configuration_and_pods_and_a_rollback_moves_them_back(clu
     }
     for pod in release.pods_of(SERVER) {
         let spec = &pod["spec"];
-        assert!(
-            variable(spec, SERVER_CONTAINER, "INFLUX_TOKEN").is_none(),
-            "{spec:#}"
-        );
+        assert!(variable(spec, "INFLUX_TOKEN").is_none(), "{spec:#}");
         assert_eq!(tolerated(spec), ["mine"], "what did not change is there once");
         assert_eq!(spec["imagePullSecrets"], json!([{"name": "gh-registry-secret"}]));
     }
 
-    done(release.rollback("1", &[]));
+    release.helm(&["rollback"], &["1"]);
     release.wait_until_running();
     let (third, third_pods) = release.state_and_pods();
     for (name, state) in &third {
@@ -190,9 +184,11 @@ fn from_the_post_renderer_to_the_webhook_and_back_no_pod_rolls_with_helm_4(clust
 }
 
 fn from_the_post_renderer_to_the_webhook_and_back_no_pod_rolls(cluster: &Cluster, helm: Major) {
-    let release = Release::of(cluster, helm, &cluster.served_namespace("both-doors"));
+    let namespace = cluster.served_namespace("both-doors");
+    let release = Release::of(cluster, helm, &namespace);
+    let post_rendered = Release::post_rendered(cluster, helm, &namespace);
     let values = full(&json!({}));
-    done(release.chart("install", &values, Renderer::Injector(&[]), &[]));
+    post_rendered.install(&values);
     release.wait_until_running();
     let before = release.state_and_pods();
     for resource in ["configmaps", "daemonsets", "deployments"] {
@@ -213,7 +209,7 @@ fn from_the_post_renderer_to_the_webhook_and_back_no_pod_rolls(cluster: &Cluster
     assert_eq!(release.state_and_pods(), before);
     assert_nobody_owns_what_is_injected(&release);
 
-    done(release.chart("upgrade", &values, Renderer::Injector(&[]), &[]));
+    post_rendered.upgrade(&values);
     release.wait_until_running();
     assert_eq!(release.state_and_pods(), before);
 }
@@ -243,15 +239,11 @@ fn after_rollout_undo_helm_4_needs_force_conflicts_once_and_helm_3_nothing(clust
 
         if helm == Major::Four {
             let refusal = release
-                .chart("upgrade", &changed("energy"), Renderer::None, &[])
+                .put("upgrade", &changed("energy"), &[])
                 .expect_err("kubectl owns the values");
             assert!(refusal.stderr.contains("conflicts with \"kubectl\""), "{refusal}");
-            done(release.chart(
-                "upgrade",
-                &changed("energy"),
-                Renderer::None,
-                &["--force-conflicts"],
-            ));
+            let forced = release.put("upgrade", &changed("energy"), &["--force-conflicts"]);
+            forced.unwrap_or_else(|failure| panic!("{failure}"));
         } else {
             release.upgrade(&changed("energy"));
         }
@@ -263,7 +255,7 @@ fn after_rollout_undo_helm_4_needs_force_conflicts_once_and_helm_3_nothing(clust
         }
         // Once is enough.
         release.upgrade(&changed("power"));
-        done(release.rollback("1", &[]));
+        release.helm(&["rollback"], &["1"]);
         release.upgrade(&changed("energy"));
         release.wait_until_running();
     }

@@ -2,19 +2,21 @@
 
 use std::{env, fs};
 
-use alumet_injector::names::{Component, STATUS_ANNOTATION};
+use alumet_injector::names::STATUS_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::{
     charts::{notes_of_the_seed, version},
     files::root,
     helm::{Major, program},
-    release::{CLIENT, Door, INFLUXDB, Release, SERVER, SOON, env_of, is_ready, node_of},
     support::{
         Case, Cluster, cases,
         cluster::run,
         control_plane::NODES,
         poll::{try_wait_for, wait_for},
+        release::{
+            CLIENT, CLIENT_NAME, INFLUXDB, Release, SERVER, SERVER_NAME, SOON, is_ready, node_of, variable,
+        },
     },
 };
 
@@ -57,25 +59,25 @@ const EXAMPLE: [&str; 5] = [
 fn the_seeds_example_by_the_webhook_alone(cluster: &Cluster) {
     cluster.injector();
     cluster.make_namespace("test", &json!({}));
-    let release = Release::new(cluster, "test", Major::Four, Door::Webhook);
+    let release = Release::of(cluster, Major::Four, "test");
     the_example(&release);
 }
 
 fn the_seeds_example_by_the_post_renderer_of_helm_3(cluster: &Cluster) {
     let namespace = cluster.namespace("seed");
-    the_example(&Release::new(cluster, &namespace, Major::Three, Door::PostRender));
+    the_example(&Release::post_rendered(cluster, Major::Three, &namespace));
 }
 
 fn the_seeds_example_by_the_post_renderer_of_helm_4(cluster: &Cluster) {
     let namespace = cluster.namespace("seed");
-    the_example(&Release::new(cluster, &namespace, Major::Four, Door::PostRender));
+    the_example(&Release::post_rendered(cluster, Major::Four, &namespace));
 }
 
 /// The namespace's name stands in what Helm and the chart say, and nowhere else.
 fn the_example(release: &Release<'_>) {
     pull_secret(release);
     release.volume_for(INFLUXDB);
-    let said = release.install("seed-default", &EXAMPLE);
+    let said = release.install(("seed-default", &EXAMPLE));
     let (head, notes) = said.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{said}"));
     for line in [
         "NAME: test-alumet",
@@ -105,7 +107,7 @@ fn the_example(release: &Release<'_>) {
 fn same_table(kind: &str, release: &Release<'_>, compare: impl Fn(&str) -> (String, String)) {
     let mut last = String::new();
     let same = try_wait_for(SOON, || {
-        last = release.kubectl(&["get", kind]);
+        last = release.kubectl(&["get", kind]).ok();
         let (listed, wanted) = compare(&last);
         (listed == wanted).then_some(())
     });
@@ -116,7 +118,7 @@ fn same_table(kind: &str, release: &Release<'_>, compare: impl Fn(&str) -> (Stri
 fn shape_of_pods(listed: &str) -> String {
     let line = |line: &str| {
         let mut columns: Vec<&str> = line.split_whitespace().take(4).collect();
-        columns[0] = [CLIENT, SERVER]
+        columns[0] = [CLIENT_NAME, SERVER_NAME]
             .into_iter()
             .find(|name| columns[0].starts_with(&format!("{name}-")))
             .unwrap_or(columns[0]);
@@ -137,14 +139,14 @@ fn shape_of_services(listed: &str) -> String {
 }
 
 fn the_clients_are_as_the_seed_says(release: &Release<'_>) {
-    let pods = release.ready(Component::RelayClient, NODES.len());
+    let pods = release.ready(CLIENT, NODES.len());
     let mut on: Vec<&str> = pods.iter().map(node_of).collect();
     on.sort_unstable();
     assert_eq!(on, NODES.map(|node| node.name), "one on each node");
     for pod in &pods {
         assert_complete(release, pod, "seed-relay-client");
         assert_eq!(
-            env_of(pod)["NODE_NAME"]["valueFrom"]["fieldRef"]["fieldPath"],
+            variable(&pod["spec"], "NODE_NAME").unwrap()["valueFrom"]["fieldRef"]["fieldPath"],
             "spec.nodeName",
             "{pod:#}"
         );
@@ -161,10 +163,10 @@ fn the_clients_are_as_the_seed_says(release: &Release<'_>) {
 }
 
 fn the_server_is_as_the_seed_says(release: &Release<'_>) {
-    let pods = release.ready(Component::RelayServer, 1);
+    let pods = release.ready(SERVER, 1);
     assert_complete(release, &pods[0], "seed-relay-server");
     assert_eq!(
-        env_of(&pods[0])["INFLUX_TOKEN"]["valueFrom"]["secretKeyRef"],
+        variable(&pods[0]["spec"], "INFLUX_TOKEN").unwrap()["valueFrom"]["secretKeyRef"],
         json!({"name": "test-alumet-influxdb2-auth", "key": "admin-token"}),
         "{:#}",
         pods[0]
@@ -229,23 +231,25 @@ fn the_commands_of_the_notes_decode_the_secret(release: &Release<'_>, notes: &st
 
 /// The seed's own way to make it.
 fn pull_secret(release: &Release<'_>) {
-    release.kubectl(&[
-        "create",
-        "secret",
-        "docker-registry",
-        "gh-registry-secret",
-        "--docker-server=ghcr.io/alumet-dev",
-        "--docker-username=user",
-        "--docker-password=token",
-    ]);
+    release
+        .kubectl(&[
+            "create",
+            "secret",
+            "docker-registry",
+            "gh-registry-secret",
+            "--docker-server=ghcr.io/alumet-dev",
+            "--docker-username=user",
+            "--docker-password=token",
+        ])
+        .ok();
 }
 
 /// `node-4` is the master that the values ask for; the clients tolerate another taint, and so they are four.
 fn every_path_of_the_seed_set_at_once_runs(cluster: &Cluster) {
     let release = Release::served(cluster, "seed-values");
-    release.install("seed", &[]);
-    release.ready(Component::RelayClient, 4);
-    let server = release.ready(Component::RelayServer, 1);
+    release.install("seed");
+    release.ready(CLIENT, 4);
+    let server = release.ready(SERVER, 1);
     assert_eq!(node_of(&server[0]), "node-4", "{:#}", server[0]);
     wait_for("InfluxDB", SOON, || {
         is_ready(&release.get("pod", "test-alumet-influxdb2-0")).then_some(())
@@ -255,22 +259,21 @@ fn every_path_of_the_seed_set_at_once_runs(cluster: &Cluster) {
 /// The seed's own way to make them; before that the pods wait.
 fn configurations_of_the_users_own_are_mounted_as_they_are(cluster: &Cluster) {
     let release = Release::served(cluster, "own-config");
-    release.install("own-configmaps", &["influxdb2.persistence.enabled=false"]);
+    release.install(("own-configmaps", &["influxdb2.persistence.enabled=false"]));
     let agents = [
-        ("my-client-config", "seed-relay-client", Component::RelayClient, 4),
-        ("my-server-config", "seed-relay-server", Component::RelayServer, 1),
+        ("my-client-config", "seed-relay-client", CLIENT, 4),
+        ("my-server-config", "seed-relay-server", SERVER, 1),
     ];
     for (name, file, component, count) in agents {
         wait_for("a pod to be held", SOON, || {
             let pods = release.pods_of(component);
-            let pod = pods.first()?["metadata"]["name"].as_str()?.to_owned();
-            let why = cluster.kubelet().why_held(&release.namespace, &pod)?;
+            let why = release.why_held(pods.first()?)?;
             why.contains(&format!("configmap \"{name}\" not found"))
                 .then_some(())
         });
         let file = root("tests/fixtures/handwritten").join(format!("{file}.toml"));
         let from = format!("--from-file=config={}", file.display());
-        release.kubectl(&["create", "cm", name, &from]);
+        release.kubectl(&["create", "cm", name, &from]).ok();
         for pod in release.ready(component, count) {
             assert_eq!(config_of(&release, &pod), fs::read_to_string(&file).unwrap());
         }

@@ -4,7 +4,7 @@ mod fail;
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
-use alumet_injector::names::{COMPONENT_LABEL, REFRESH_ANNOTATION, STATUS_ANNOTATION};
+use alumet_injector::names::{COMPONENT_LABEL, Component, REFRESH_ANNOTATION, STATUS_ANNOTATION};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
         injector::{Injector, Installation, injects},
         poll::wait_for,
         release::{
-            CLIENT, MARKED, Release, SERVER, SERVER_CONTAINER, SOON, assert_nobody_owns_what_is_injected,
-            tolerated, values, variable,
+            CLIENT, MARKED, Release, SERVER, SOON, assert_nobody_owns_what_is_injected, tolerated, values,
+            variable,
         },
     },
 };
@@ -59,7 +59,7 @@ const TAINTED: &str = "node-4";
 
 /// Until as many pods of a component wait for the key `config`; the pods.
 #[track_caller]
-fn wait_until_held(release: &Release<'_>, component: &str, count: usize) -> Vec<Value> {
+fn wait_until_held(release: &Release<'_>, component: Component, count: usize) -> Vec<Value> {
     let what = format!("{count} pods of the {component} to be held");
     wait_for(&what, SOON, || {
         let pods = release.pods_of(component);
@@ -152,10 +152,7 @@ fn a_release_installed_without_an_injector_is_made_right_by_what_the_documents_s
         );
     }
     let server = &release.pods_of(SERVER)[0];
-    assert!(
-        variable(&server["spec"], SERVER_CONTAINER, "INFLUX_TOKEN").is_some(),
-        "{server:#}"
-    );
+    assert!(variable(&server["spec"], "INFLUX_TOKEN").is_some(), "{server:#}");
 
     // Helm goes on as if the injector had been there.
     let before = release.state_and_pods();
@@ -290,10 +287,7 @@ fn a_pod_of_a_missed_template_is_completed_by_itself_but_goes_where_its_template
             json!([{"name": "gh-registry-secret"}])
         );
     }
-    assert!(
-        variable(&server["spec"], SERVER_CONTAINER, "INFLUX_TOKEN").is_some(),
-        "{server:#}"
-    );
+    assert!(variable(&server["spec"], "INFLUX_TOKEN").is_some(), "{server:#}");
     for pod in &clients {
         assert!(tolerated(&pod["spec"]).contains(&CONTROL_PLANE), "{pod:#}");
     }
@@ -305,7 +299,7 @@ fn a_pod_of_a_missed_template_is_completed_by_itself_but_goes_where_its_template
     assert!(!nodes(&clients).contains(TAINTED), "{}", release.story());
 
     let new = [CLIENT, SERVER].map(|component| release.uids(component));
-    let refresh = |kind: &str, component: &str| {
+    let refresh = |kind: &str, component: Component| {
         let name = release.name(kind, component);
         let annotation = format!("{REFRESH_ANNOTATION}=now");
         release.kubectl(&["annotate", &name, &annotation]).ok();

@@ -9,8 +9,7 @@ use crate::{
     support::{
         Case, Cluster, cases,
         release::{
-            CLIENT, MARKED, Release, SERVER, SERVER_CONTAINER, assert_nobody_owns_what_is_injected,
-            tolerated, variable,
+            CLIENT, MARKED, Release, SERVER, assert_nobody_owns_what_is_injected, tolerated, variable,
         },
     },
 };
@@ -41,10 +40,7 @@ fn what_is_taken_out_of_a_template_comes_back_in_that_very_request(cluster: &Clu
     let before = release.state_and_pods();
     let server = release.name("deployment", SERVER);
     let spec = &template(&release, "deployment", SERVER)["spec"];
-    assert!(
-        variable(spec, SERVER_CONTAINER, "INFLUX_TOKEN").is_some(),
-        "{spec:#}"
-    );
+    assert!(variable(spec, "INFLUX_TOKEN").is_some(), "{spec:#}");
     for path in [
         "/spec/template/spec/tolerations",
         "/spec/template/spec/imagePullSecrets",

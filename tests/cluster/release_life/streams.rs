@@ -1,10 +1,11 @@
 //! The stream of the chart through kubectl, as scripts and tools of `GitOps` send it.
 
+use alumet_injector::names::Component;
 use serde_json::{Value, json};
 
 use crate::support::{
     Case, Cluster, cases,
-    release::{MARKED, Release},
+    release::{MARKED, Release, SERVER},
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -17,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// Versions of the marked objects: each write changes one.
 fn versions(release: &Release<'_>) -> Vec<(String, Value, Value)> {
-    let version = |(kind, component): (&str, &str)| {
+    let version = |(kind, component): (&str, Component)| {
         let metadata = &release.object(kind, component)["metadata"];
         (
             format!("{kind} {component}"),
@@ -52,12 +53,12 @@ fn a_dry_run_shows_the_complete_objects_and_leaves_no_trace(cluster: &Cluster) {
         let list: Value = serde_json::from_str(&text).expect("kubectl prints JSON");
         list["items"].as_array().expect("a list").clone()
     };
-    let marked = |shown: &[Value], kind: &str, component: &str| -> Value {
+    let marked = |shown: &[Value], kind: &str, component: Component| -> Value {
         let is_it = |one: &&Value| {
             one["kind"]
                 .as_str()
                 .is_some_and(|it| it.eq_ignore_ascii_case(kind))
-                && one["metadata"]["labels"]["injector.alumet.dev/component"] == component
+                && one["metadata"]["labels"]["injector.alumet.dev/component"] == component.as_str()
         };
         let found = shown.iter().find(is_it);
         found
@@ -94,7 +95,7 @@ fn a_dry_run_shows_the_complete_objects_and_leaves_no_trace(cluster: &Cluster) {
     let changed =
         release.stream(&json!({"alumet-relay-server": {"plugins": {"influxdb": {"bucket": "energy"}}}}));
     let shown = dry_run(&changed);
-    let config = &marked(&shown, "configmap", "relay-server")["data"]["config"];
+    let config = &marked(&shown, "configmap", SERVER)["data"]["config"];
     assert!(
         config
             .as_str()

@@ -1,17 +1,18 @@
-//! A release of Alumet in a namespace, with the Helm that manages it, and what the API server holds of it.
+//! A release of the project's own chart in a namespace: the Helm that manages it, its kubectl, and waiting for it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
-    fs,
-    path::PathBuf,
-    time::Duration,
-};
+mod held;
 
-use alumet_injector::names::COMPONENT_LABEL;
+use std::{ffi::OsString, fs, path::PathBuf, time::Duration};
+
+use alumet_injector::names::{COMPONENT_LABEL, Component};
 use serde_json::{Value, json};
 
-use super::{Cluster, cluster::Ran, poll::try_wait_for};
+pub(crate) use self::held::{assert_nobody_owns_what_is_injected, is_ready, node_of, tolerated, variable};
+use super::{
+    Cluster,
+    cluster::Ran,
+    poll::{try_wait_for, wait_for},
+};
 use crate::{
     files::root,
     helm::{Failure, Helm, Major, Renderer, Template},
@@ -20,30 +21,27 @@ use crate::{
 /// Name of each release; its objects that belong to the whole cluster have the namespace in their names.
 pub(crate) const NAME: &str = "test-alumet";
 
-pub(crate) const CLIENT: &str = "relay-client";
-pub(crate) const SERVER: &str = "relay-server";
+pub(crate) const CLIENT: Component = Component::RelayClient;
+pub(crate) const SERVER: Component = Component::RelayServer;
 
-/// The container of the relay server.
-pub(crate) const SERVER_CONTAINER: &str = "alumet-relay-server";
+/// The DaemonSet of the relay clients, and their Service.
+pub(crate) const CLIENT_NAME: &str = "test-alumet-alumet-relay-client";
+
+/// The Deployment of the relay server, and its Service.
+pub(crate) const SERVER_NAME: &str = "test-alumet-alumet-relay-server";
+
+/// The StatefulSet of InfluxDB, its Service and its claim.
+pub(crate) const INFLUXDB: &str = "test-alumet-influxdb2";
 
 /// The marked objects of a release: kind and component.
-pub(crate) const MARKED: [(&str, &str); 4] = [
+pub(crate) const MARKED: [(&str, Component); 4] = [
     ("configmap", CLIENT),
     ("configmap", SERVER),
     ("daemonset", CLIENT),
     ("deployment", SERVER),
 ];
 
-/// What stands in `managedFields` when somebody owns what the injector wrote.
-const INJECTED: [&str; 5] = [
-    r#""f:config""#,
-    r#""f:injector.alumet.dev/status""#,
-    r#""k:{\"name\":\"INFLUX_TOKEN\"}""#,
-    r#""f:imagePullSecrets""#,
-    r#""f:tolerations""#,
-];
-
-/// Nothing but a fault takes longer.
+/// Long enough for the controllers, the scheduler, kwok and the kubelet on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_mins(2);
 
 /// Values with which a release runs on the simulated nodes, its clients on one of them: changed where `change` says so
@@ -57,21 +55,64 @@ pub(crate) fn values(change: &Value) -> Value {
     values
 }
 
-/// A release, by name and namespace.
+/// The values that Helm is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Given<'v> {
+    /// These.
+    Values(&'v Value),
+    /// A file of `chart/ci`, and what `--set` sets besides.
+    Case(&'v str, &'v [&'v str]),
+}
+
+impl<'v> From<&'v Value> for Given<'v> {
+    fn from(values: &'v Value) -> Self {
+        Self::Values(values)
+    }
+}
+
+impl<'v> From<&'v str> for Given<'v> {
+    fn from(case: &'v str) -> Self {
+        Self::Case(case, &[])
+    }
+}
+
+impl<'v, const N: usize> From<(&'v str, &'v [&'v str; N])> for Given<'v> {
+    fn from((case, set): (&'v str, &'v [&'v str; N])) -> Self {
+        Self::Case(case, set)
+    }
+}
+
+/// A release, by name and namespace, installed or to be installed.
 pub(crate) struct Release<'c> {
     pub(crate) cluster: &'c Cluster,
     pub(crate) namespace: String,
-    pub(crate) helm: Helm,
+    helm: Helm,
+    renderer: Renderer<'static>,
 }
 
 impl<'c> Release<'c> {
-    /// Of this namespace; nothing is installed.
+    /// Helm knows of no injector: who completes the objects is whoever serves the namespace.
     pub(crate) fn of(cluster: &'c Cluster, helm: Major, namespace: &str) -> Self {
         Self {
             cluster,
             namespace: namespace.to_owned(),
             helm: cluster.helm(helm),
+            renderer: Renderer::None,
         }
+    }
+
+    /// Helm's post-renderer completes the objects.
+    pub(crate) fn post_rendered(cluster: &'c Cluster, helm: Major, namespace: &str) -> Self {
+        Self {
+            renderer: Renderer::Injector(&[]),
+            ..Self::of(cluster, helm, namespace)
+        }
+    }
+
+    /// One that an injector completes, in a namespace of its own.
+    #[track_caller]
+    pub(crate) fn served(cluster: &'c Cluster, base: &str) -> Self {
+        Self::of(cluster, Major::Four, &cluster.served_namespace(base))
     }
 
     /// Installs it, through no post-renderer, and waits until its agents run.
@@ -124,41 +165,47 @@ impl<'c> Release<'c> {
         file
     }
 
+    /// `helm install`; what it prints.
     #[track_caller]
-    pub(crate) fn install(&self, values: &Value) {
-        done(self.chart("install", values, Renderer::None, &[]));
+    pub(crate) fn install<'v>(&self, given: impl Into<Given<'v>>) -> String {
+        done(self.put("install", given, &[]))
     }
 
+    /// `helm upgrade`, the same way.
     #[track_caller]
-    pub(crate) fn upgrade(&self, values: &Value) {
-        done(self.chart("upgrade", values, Renderer::None, &[]));
+    pub(crate) fn upgrade<'v>(&self, given: impl Into<Given<'v>>) -> String {
+        done(self.put("upgrade", given, &[]))
     }
 
     /// `helm install` or `helm upgrade` of the chart, with these flags besides.
-    pub(crate) fn chart(
+    pub(crate) fn put<'v>(
         &self,
         verb: &str,
-        values: &Value,
-        renderer: Renderer<'_>,
+        given: impl Into<Given<'v>>,
         flags: &[&str],
     ) -> Result<String, Failure> {
-        let mut arguments: Vec<OsString> = [verb, NAME].map(OsString::from).into();
-        arguments.push(root("chart").into());
-        arguments.extend(["--namespace", &self.namespace, "--values"].map(OsString::from));
-        arguments.push(self.write(values).into());
+        let (file, set) = match given.into() {
+            Given::Values(values) => (self.write(values), &[][..]),
+            Given::Case(case, set) => (root("chart/ci").join(format!("{case}-values.yaml")), set),
+        };
+        let mut arguments: Vec<OsString> = vec![verb.into(), NAME.into(), root("chart").into()];
+        arguments.extend(["--values".into(), file.into()]);
+        arguments.extend(set.iter().flat_map(|set| ["--set", set]).map(OsString::from));
         arguments.extend(flags.iter().map(OsString::from));
-        let report = self
-            .cluster
-            .folder()
-            .join(format!("{}.report.json", self.namespace));
-        arguments.extend(self.helm.renderer_arguments(renderer, &report));
-        self.helm.run(&arguments)
+        let report = self.cluster.folder().join(format!("{}.report", self.namespace));
+        arguments.extend(self.helm.renderer_arguments(self.renderer, &report));
+        self.run(arguments)
     }
 
-    /// `helm rollback` to a revision.
-    pub(crate) fn rollback(&self, revision: &str, flags: &[&str]) -> Result<String, Failure> {
-        let arguments = ["rollback", NAME, revision, "--namespace", &self.namespace];
-        let arguments: Vec<OsString> = arguments.iter().chain(flags).map(OsString::from).collect();
+    /// Another command of Helm on this release; what it prints.
+    #[track_caller]
+    pub(crate) fn helm(&self, verb: &[&str], more: &[&str]) -> String {
+        let arguments = verb.iter().chain(&[NAME]).chain(more).map(OsString::from);
+        done(self.run(arguments.collect()))
+    }
+
+    fn run(&self, mut arguments: Vec<OsString>) -> Result<String, Failure> {
+        arguments.extend(["--namespace".into(), OsString::from(&self.namespace)]);
         self.helm.run(&arguments)
     }
 
@@ -173,92 +220,77 @@ impl<'c> Release<'c> {
         self.cluster.kubectl_with(&arguments, stdin)
     }
 
-    /// All marked objects of a kind.
+    /// The items of `kubectl get ... -o json`.
     #[track_caller]
-    fn marked(&self, kind: &str) -> Vec<Value> {
-        let list = self.cluster.get(&[
-            kind,
-            "--namespace",
-            &self.namespace,
-            "--selector",
-            COMPONENT_LABEL,
-        ]);
+    pub(crate) fn list(&self, arguments: &[&str]) -> Vec<Value> {
+        let list = self
+            .cluster
+            .get(&[&["--namespace", &self.namespace], arguments].concat());
         list["items"].as_array().expect("a list has items").clone()
     }
 
-    /// The object of a kind that is marked with this component.
+    /// One object of the namespace.
     #[track_caller]
-    pub(crate) fn object(&self, kind: &str, component: &str) -> Value {
-        let mut found = self.marked(kind);
-        found.retain(|one| one["metadata"]["labels"][COMPONENT_LABEL] == component);
-        assert_eq!(found.len(), 1, "{kind} of the {component}: {found:#?}");
-        found.remove(0)
-    }
-
-    /// The name of an object, as kubectl takes it: `daemonset/NAME`.
-    #[track_caller]
-    pub(crate) fn name(&self, kind: &str, component: &str) -> String {
-        let object = self.object(kind, component);
-        format!(
-            "{kind}/{}",
-            object["metadata"]["name"].as_str().unwrap_or_default()
-        )
-    }
-
-    /// The agent's configuration, or `None` where the key is missing.
-    #[track_caller]
-    pub(crate) fn config(&self, component: &str) -> Option<String> {
-        self.object("configmap", component)["data"]["config"]
-            .as_str()
-            .map(str::to_owned)
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Value {
+        self.cluster.get(&["--namespace", &self.namespace, kind, name])
     }
 
     /// The pods of the agents that are not on their way out.
     #[track_caller]
     pub(crate) fn pods(&self) -> Vec<Value> {
-        let mut pods = self.marked("pods");
+        let mut pods = self.list(&["pods", "--selector", COMPONENT_LABEL]);
         pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
         pods
     }
 
-    /// The pods of one component.
+    /// Those of one component.
     #[track_caller]
-    pub(crate) fn pods_of(&self, component: &str) -> Vec<Value> {
+    pub(crate) fn pods_of(&self, component: Component) -> Vec<Value> {
         let mut pods = self.pods();
-        pods.retain(|pod| pod["metadata"]["labels"][COMPONENT_LABEL] == component);
+        pods.retain(|pod| pod["metadata"]["labels"][COMPONENT_LABEL] == component.as_str());
         pods
     }
 
-    /// Which pods of a component there are.
+    /// The pods of a component, once there are so many and all of them are ready.
     #[track_caller]
-    pub(crate) fn uids(&self, component: &str) -> BTreeSet<String> {
-        let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        self.pods_of(component).iter().map(uid).collect()
+    pub(crate) fn ready(&self, component: Component, count: usize) -> Vec<Value> {
+        let ready = try_wait_for(SOON, || {
+            let pods = self.pods_of(component);
+            (pods.len() == count && pods.iter().all(is_ready)).then_some(pods)
+        });
+        ready.unwrap_or_else(|| {
+            let pods = self.kubectl(&["get", "pods", "-o", "wide"]);
+            panic!("waited {SOON:?} for {count} ready pods of {component}, in vain:\n{pods}")
+        })
     }
 
-    /// What a rollout or a new configuration would show in: generation, template and data of each marked object.
+    /// How many nodes the DaemonSet's controller counts for the relay clients, now that it knows the template.
     #[track_caller]
-    pub(crate) fn state(&self) -> BTreeMap<String, Value> {
-        let state = |(kind, component): (&str, &str)| {
-            let object = self.object(kind, component);
-            let state = json!({
-                "generation": object["metadata"]["generation"],
-                "record": object["metadata"]["annotations"]["injector.alumet.dev/status"],
-                "data": object["data"],
-                "template": object["spec"]["template"],
-            });
-            (format!("{kind} {component}"), state)
-        };
-        MARKED.map(state).into()
+    pub(crate) fn wanted_clients(&self) -> u64 {
+        wait_for("the DaemonSet to be counted", SOON, || {
+            let set = self.get("daemonset", CLIENT_NAME);
+            (set["status"]["observedGeneration"] == set["metadata"]["generation"])
+                .then(|| set["status"]["desiredNumberScheduled"].as_u64())?
+        })
     }
 
-    /// The same, and the pods.
+    /// A volume that nothing but this claim of the namespace gets.
     #[track_caller]
-    pub(crate) fn state_and_pods(&self) -> (BTreeMap<String, Value>, [BTreeSet<String>; 2]) {
-        (
-            self.state(),
-            [CLIENT, SERVER].map(|component| self.uids(component)),
-        )
+    pub(crate) fn volume_for(&self, claim: &str) {
+        let volume = json!({
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": format!("{}-{claim}", self.namespace)},
+            "spec": {
+                "capacity": {"storage": "50Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "claimRef": {"namespace": self.namespace, "name": claim},
+                "hostPath": {"path": "/no-such-folder"},
+            },
+        });
+        self.cluster
+            .kubectl_with(&["create", "-f", "-"], &volume.to_string())
+            .ok();
     }
 
     /// Until both agents are rolled out and nothing is left of what was before.
@@ -274,7 +306,7 @@ impl<'c> Release<'c> {
         let is_seen = |one: &Value| one["status"]["observedGeneration"] == one["metadata"]["generation"];
         let number = |one: &Value, key: &str| one["status"][key].as_i64().unwrap_or_default();
         let wanted = number(&clients, "desiredNumberScheduled");
-        let pods = self.marked("pods");
+        let pods = self.list(&["pods", "--selector", COMPONENT_LABEL]);
         is_seen(&clients)
             && wanted > 0
             && number(&clients, "updatedNumberScheduled") == wanted
@@ -309,50 +341,6 @@ impl<'c> Release<'c> {
 
 /// What Helm printed; the test fails, with all that is known, when it failed.
 #[track_caller]
-pub(crate) fn done(result: Result<String, Failure>) -> String {
+fn done(result: Result<String, Failure>) -> String {
     result.unwrap_or_else(|failure| panic!("{failure}"))
-}
-
-/// Where the variable of a container comes from; `None` when there is none.
-pub(crate) fn variable<'v>(pod_spec: &'v Value, container: &str, name: &str) -> Option<&'v Value> {
-    let named = |list: &'v Value, name: &str| list.as_array()?.iter().find(|one| one["name"] == name);
-    named(&named(&pod_spec["containers"], container)?["env"], name)
-}
-
-/// The keys of a pod's tolerations, without those that the API server and the DaemonSet controller add.
-pub(crate) fn tolerated(pod_spec: &Value) -> Vec<&str> {
-    let tolerations = pod_spec["tolerations"].as_array().map_or(&[][..], Vec::as_slice);
-    tolerations
-        .iter()
-        .filter_map(|one| one["key"].as_str())
-        .filter(|key| !key.starts_with("node.kubernetes.io/"))
-        .collect()
-}
-
-/// The test fails where an entry of `managedFields` names something injected: an upgrade could then stop at a conflict.
-#[track_caller]
-pub(crate) fn assert_nobody_owns_what_is_injected(release: &Release<'_>) {
-    for (kind, component) in MARKED {
-        let name = release.name(kind, component);
-        let object: Value = serde_json::from_str(
-            &release
-                .kubectl(&["get", &name, "--show-managed-fields", "--output", "json"])
-                .ok(),
-        )
-        .expect("kubectl prints JSON");
-        let entries = object["metadata"]["managedFields"]
-            .as_array()
-            .expect("there are owners");
-        assert!(!entries.is_empty(), "{name}");
-        for entry in entries {
-            let fields = entry["fieldsV1"].to_string();
-            for injected in INJECTED {
-                assert!(
-                    !fields.contains(injected),
-                    "{name}: {} owns {injected}: {fields}",
-                    entry["manager"]
-                );
-            }
-        }
-    }
 }

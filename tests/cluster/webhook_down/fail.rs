@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::WEBHOOK;
 use crate::{
-    helm::{Major, Renderer},
+    helm::Major,
     support::{
         Case, Cluster, cases,
         injector::{Certificate, Injector, Installation},
@@ -47,7 +47,7 @@ fn under_fail_marked_objects_are_refused_and_nothing_else_is(cluster: &Cluster) 
     assert!(why.contains(&refused), "{why}");
     let changed = values(&json!({"alumet-relay-server": {"plugins": {"influxdb": {"bucket": "energy"}}}}));
     let why = release
-        .chart("upgrade", &changed, Renderer::None, &[])
+        .put("upgrade", &changed, &[])
         .expect_err("it changes marked objects");
     assert!(why.stderr.contains(&refused), "{why}");
 
