@@ -1,6 +1,7 @@
 //! The kubelet of the tests: what it holds a pod for, in which words, and when it lets go.
 
 mod judging;
+mod lost_answer;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         what_has_all_it_needs_runs,
     ];
     cases.extend(judging::cases());
+    cases.extend(lost_answer::cases());
     cases
 }
 

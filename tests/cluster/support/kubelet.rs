@@ -14,7 +14,7 @@ pub(crate) mod judge;
 mod objects;
 mod status;
 mod volumes;
-mod worker;
+pub(crate) mod worker;
 pub(crate) mod world;
 
 use std::{
@@ -56,7 +56,7 @@ pub(crate) struct Kubelet {
 
 /// What the task tells its handle.
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     held: BTreeMap<Key, String>,
     trouble: Option<String>,
 }

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Namespace and name of a pod.
-pub(super) type Key = (String, String);
+pub(crate) type Key = (String, String);
 
 pub(super) fn key(pod: &Pod) -> Key {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();

@@ -28,7 +28,7 @@ use super::{
 /// How long one pod may keep the others waiting, when the API server does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) struct Worker {
+pub(crate) struct Worker {
     client: Client,
     seen: Arc<Mutex<Seen>>,
     pods: BTreeMap<Key, Known>,
@@ -57,14 +57,22 @@ struct Wait {
     start: Start,
     /// The hold that its status tells of.
     shown: Option<Hold>,
+    /// How often each container has started again, by what the status tells. Not read anew from a pod that may tell
+    /// of a write whose answer was lost: writing it again must not count it again.
+    counted: Restarts,
+}
+
+impl Wait {
+    fn new(start: Start, pod: &Pod) -> Self {
+        Self {
+            start,
+            shown: None,
+            counted: status::restarts(pod),
+        }
+    }
 }
 
 impl Stage {
-    const NEW: Self = Self::Waiting(Wait {
-        start: Start::First,
-        shown: None,
-    });
-
     /// Where a pod is that is seen for the first time.
     fn of(pod: &Pod) -> Self {
         let conditions = pod
@@ -78,7 +86,7 @@ impl Stage {
         match (status::phase(pod), ours) {
             ("Succeeded" | "Failed", _) => Self::Ended,
             (_, Some(true)) | ("Running", None) => Self::Started,
-            _ => Self::NEW,
+            _ => Self::Waiting(Wait::new(Start::First, pod)),
         }
     }
 }
@@ -92,7 +100,7 @@ fn version(pod: &Pod) -> u64 {
 }
 
 impl Worker {
-    pub(super) fn new(client: Client, seen: Arc<Mutex<Seen>>) -> Self {
+    pub(crate) fn new(client: Client, seen: Arc<Mutex<Seen>>) -> Self {
         Self {
             client,
             seen,
@@ -101,7 +109,7 @@ impl Worker {
     }
 
     /// A pod as it is now: decided on at once when it is new on its node.
-    pub(super) async fn see(&mut self, pod: Pod) {
+    pub(crate) async fn see(&mut self, pod: Pod) {
         let key = key(&pod);
         let bound = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
         if !bound || pod.metadata.deletion_timestamp.is_some() {
@@ -163,7 +171,7 @@ impl Worker {
     }
 
     /// Looks at every pod that waits; objects are read once for all of them.
-    pub(super) async fn look_again(&mut self) {
+    pub(crate) async fn look_again(&mut self) {
         let waiting = self
             .pods
             .iter()
@@ -185,12 +193,18 @@ impl Worker {
         };
         let decision = decide(&self.client, &self.seen, known, &wait, lookup);
         match tokio::time::timeout(PATIENCE, decision).await {
-            Ok(Ok(Verdict::Go)) => known.stage = Stage::Started,
+            Ok(Ok((Verdict::Go, _))) => known.stage = Stage::Started,
             // An agent that ended, and that its pod does not start again.
-            Ok(Ok(Verdict::Hold(_))) if Stage::of(&known.pod) == Stage::Ended => known.stage = Stage::Ended,
-            Ok(Ok(Verdict::Hold(hold))) => {
+            Ok(Ok((Verdict::Hold(_), _))) if Stage::of(&known.pod) == Stage::Ended => {
+                known.stage = Stage::Ended;
+            }
+            Ok(Ok((Verdict::Hold(hold), counted))) => {
                 let shown = Some(hold);
-                known.stage = Stage::Waiting(Wait { shown, ..wait });
+                known.stage = Stage::Waiting(Wait {
+                    shown,
+                    counted,
+                    ..wait
+                });
             }
             Ok(Err(error)) => self.trouble(format!("pod {}/{}: {error}", key.0, key.1)),
             Err(_) => self.trouble(format!("pod {}/{}: no answer within {PATIENCE:?}", key.0, key.1)),
@@ -198,7 +212,7 @@ impl Worker {
     }
 
     /// What `Kubelet::restart` says.
-    pub(super) async fn restart(&mut self, key: &Key) -> Result<Option<String>, String> {
+    pub(crate) async fn restart(&mut self, key: &Key) -> Result<Option<String>, String> {
         let name = format!("{}/{}", key.0, key.1);
         // The watch may be behind what the caller has seen.
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &key.0);
@@ -216,6 +230,7 @@ impl Worker {
             Stage::Waiting(Wait {
                 start: Start::First,
                 shown,
+                ..
             }) => {
                 let why = shown.as_ref().map(|hold| format!(": {}", hold.message()));
                 return Err(format!("pod {name} has never started{}", why.unwrap_or_default()));
@@ -227,10 +242,7 @@ impl Worker {
                 "pod {name} was let through, and the simulated node has not started it yet"
             ));
         }
-        known.stage = Stage::Waiting(Wait {
-            start: Start::Again,
-            shown: None,
-        });
+        known.stage = Stage::Waiting(Wait::new(Start::Again, &known.pod));
         self.look(key, &mut Lookup::default()).await;
         match self.pods.get(key).map(|known| &known.stage) {
             Some(Stage::Started) => Ok(None),
@@ -242,14 +254,15 @@ impl Worker {
     }
 }
 
-/// Judges a pod, and writes what has to be written of it.
+/// Judges a pod, and writes what has to be written of it. Gives also how often its status now tells that each container
+/// has started again.
 async fn decide(
     client: &Client,
     seen: &Mutex<Seen>,
     known: &mut Known,
     wait: &Wait,
     lookup: &mut Lookup,
-) -> Result<Verdict, kube::Error> {
+) -> Result<(Verdict, Restarts), kube::Error> {
     let world = lookup.world(client, &known.pod).await?;
     let Judgement { verdict, events } = judge(&known.pod, &world, wait.start);
     let now = Time(Timestamp::now());
@@ -261,36 +274,32 @@ async fn decide(
     }
     let pod = &known.pod;
     let spec = pod.spec.clone().unwrap_or_default();
+    let restarts = restarts(&spec, wait);
     let body = match &verdict {
-        Verdict::Hold(hold) if wait.shown.as_ref() == Some(hold) => None,
-        Verdict::Hold(hold) => {
-            let restarts = restarts(pod, &spec, wait);
-            Some(status::held(pod, &spec, hold, wait.start, &restarts, &now))
+        Verdict::Hold(hold) if wait.shown.as_ref() == Some(hold) => {
+            return Ok((verdict, wait.counted.clone()));
         }
-        Verdict::Go if wait.start == Start::Again => {
-            Some(status::running(pod, &spec, &restarts(pod, &spec, wait), &now))
-        }
-        Verdict::Go => Some(status::go(pod, &now)),
+        Verdict::Hold(hold) => status::held(pod, &spec, hold, wait.start, &restarts, &now),
+        Verdict::Go if wait.start == Start::Again => status::running(pod, &spec, &restarts, &now),
+        Verdict::Go => status::go(pod, &now),
     };
-    if let Some(body) = body {
-        let at = key(pod);
-        // Before the status tells of it, so that whoever reads the status finds the same here.
-        match &verdict {
-            Verdict::Hold(hold) if body["status"]["phase"] != "Failed" => {
-                lock(seen).held.insert(at.clone(), hold.to_string())
-            }
-            _ => lock(seen).held.remove(&at),
-        };
-        let pods: Api<Pod> = Api::namespaced(client.clone(), &at.0);
-        let patch = Patch::Strategic(body);
-        known.pod = pods.patch_status(&at.1, &PatchParams::default(), &patch).await?;
-    }
-    Ok(verdict)
+    let at = key(pod);
+    // Before the status tells of it, so that whoever reads the status finds the same here.
+    match &verdict {
+        Verdict::Hold(hold) if body["status"]["phase"] != "Failed" => {
+            lock(seen).held.insert(at.clone(), hold.to_string())
+        }
+        _ => lock(seen).held.remove(&at),
+    };
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &at.0);
+    let patch = Patch::Strategic(body);
+    known.pod = pods.patch_status(&at.1, &PatchParams::default(), &patch).await?;
+    Ok((verdict, restarts))
 }
 
 /// How often each container has started again: all once more at a restart, and one each time after it ended by itself.
-fn restarts(pod: &Pod, spec: &PodSpec, wait: &Wait) -> Restarts {
-    let mut restarts = status::restarts(pod);
+fn restarts(spec: &PodSpec, wait: &Wait) -> Restarts {
+    let mut restarts = wait.counted.clone();
     let restarted = wait.start == Start::Again && wait.shown.is_none();
     for container in containers(spec).filter(|container| status::is_kept(container, spec)) {
         let stuck = wait.shown.as_ref().and_then(|hold| hold.stuck(&container.name));
