@@ -35,7 +35,7 @@ pub struct Serve {
     /// Longest body of a call; a longer one is answered with 413.
     #[arg(long, value_name = "BYTES", default_value = "7340032", value_parser = count)]
     pub max_body_bytes: usize,
-    /// Bytes of all bodies that are being read; what would not fit is answered with 429.
+    /// Bytes of all bodies that are being read or answered; what would not fit is answered with 429.
     #[arg(long, value_name = "BYTES", default_value = "33554432", value_parser = count)]
     pub max_bytes_in_flight: usize,
     /// Time for a TLS handshake.
@@ -62,7 +62,7 @@ pub struct Serve {
     /// Calls on one connection; the answer to the last one closes it.
     #[arg(long, value_name = "NUMBER", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_requests_per_connection: u32,
-    /// Calls whose review came and whose answer is not sent yet; one more is answered with 429.
+    /// Calls whose review came and whose answer the connection has not taken yet; one more is answered with 429.
     #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = count)]
     pub max_calls_in_flight: usize,
     /// Time between a signal and the end of serving, in which the cluster learns to send its calls elsewhere.

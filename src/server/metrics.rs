@@ -110,9 +110,9 @@ metrics! {
     duration: Histogram = Histogram::new(LATENCIES), histogram "admission_duration_seconds" "" []
         "Time from the end of a call's headers until its answer is made, of reviews that were answered";
     calls: Gauge = Gauge::default(), gauge "calls_in_flight" "" []
-        "Calls whose review came and whose answer is not sent yet";
+        "Calls whose review came and whose answer the connection has not taken yet";
     body_bytes: Gauge = Gauge::default(), gauge "body_bytes_in_flight" "" []
-        "Bytes of bodies that came and whose answer is not sent yet";
+        "Bytes of bodies that came and whose answer the connection has not taken yet";
     connections: Gauge = Gauge::default(), gauge "connections" "" []
         "Open connections to the HTTPS port";
     refused_calls: Family<Why, Counter> = Family::default(), counter "refused_calls" "_total" ["cause"]

@@ -91,7 +91,7 @@ async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Respon
 }
 
 /// What a call takes of the budgets: itself, from when its body is there, and the bytes of its body. It is given back
-/// when the answer is sent, or when the client goes away and hyper drops it half way.
+/// when the connection has taken the answer, or when the client goes away and hyper drops it half way.
 type Shares = [Share; 2];
 
 /// From a request to its answer.
@@ -140,7 +140,7 @@ fn respond(admit: &dyn Admit, review: &[u8]) -> Result<Answer, Refused> {
         .map_err(Refused::BadReview)
 }
 
-/// The bytes of an answer, which hyper drops when it has sent them.
+/// The bytes of an answer, which hyper drops when the connection has taken them.
 struct Sending {
     body: Vec<u8>,
     _shares: Shares,

@@ -40,7 +40,7 @@ pub struct CallLimits {
     pub max_body_bytes: usize,
     /// Bodies of all calls together; what would not fit is answered with 429.
     pub max_bytes_in_flight: usize,
-    /// Calls whose review came and whose answer is not sent yet; one more is answered with 429.
+    /// Calls whose review came and whose answer the connection has not taken yet; one more is answered with 429.
     pub max_calls_in_flight: usize,
     /// For each 32 KiB of a body, so that nobody who stalls holds much for long; after it the answer is 408.
     pub step_timeout: Duration,

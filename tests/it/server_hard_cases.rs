@@ -350,10 +350,10 @@ async fn a_trickling_body() {
 
 /// As long as each part of it comes in time, the whole may take longer than a part.
 async fn a_steady_body() {
-    let step_timeout = 5 * SOON;
+    let step_timeout = 10 * SOON;
     let server = limited(|limits| limits.calls.step_timeout = step_timeout).await;
     let mut client = server.connect().await;
-    let body = padded(MIB / 2);
+    let body = padded(MIB);
     client.send(head(body.len())).await;
     let begin = Instant::now();
     for part in body.as_bytes().chunks(64 << 10) {
@@ -397,7 +397,9 @@ async fn a_connection_without_a_call() {
 async fn a_first_call_that_comes_late() {
     let server = limited(|limits| limits.connections.header_timeout = SOON).await;
     let mut client = server.connect().await;
-    sleep(2 * SOON).await;
+    let mut other = server.connect().await;
+    other.send("POST /mu").await;
+    assert!(other.is_closed().await, "the time for headers has passed");
     assert_eq!(client.post(&review().to_string()).await.status, 200);
 }
 
