@@ -1,4 +1,4 @@
-//! The project's own chart as tests read it: its values files, the objects that it makes, the notes of the seed's example.
+//! The project's own chart as tests read it: its values files, the objects that it makes, the documented notes.
 //! Part of the test programs that run Helm.
 
 use std::{
@@ -57,8 +57,8 @@ pub(crate) fn case_of(file: &Path) -> String {
     name.trim_end_matches("-values").to_owned()
 }
 
-/// What the seed's example prints below `NOTES:`, with the two things that differ from install to install.
-pub(crate) fn notes_of_the_seed(version: &str, secret: &str) -> String {
+/// What the documented example prints below `NOTES:`, with the two things that differ from install to install.
+pub(crate) fn documented_notes(version: &str, secret: &str) -> String {
     format!(
         r#"Installing alumet
 Your installed version  {version}

@@ -34,7 +34,7 @@ fn credentials_are_kept(cluster: &Cluster, major: Major) {
     let namespace = cluster.served_namespace("credentials");
     let release = Release::of(cluster, major, &namespace);
     release.volume_for(INFLUXDB);
-    release.install("seed-default");
+    release.install("defaults");
     let credentials = || release.get("secret", "test-alumet-influxdb2-auth")["data"].clone();
     let first = credentials();
     assert!(first["admin-token"].is_string() && first["admin-password"].is_string());
@@ -50,11 +50,11 @@ fn credentials_are_kept(cluster: &Cluster, major: Major) {
     };
     let first_volume = volume();
 
-    release.upgrade(("seed-default", &["alumet-relay-client.plugins.rapl.enable=true"]));
+    release.upgrade(("defaults", &["alumet-relay-client.plugins.rapl.enable=true"]));
     assert!(credentials() == first, "upgraded");
     release.helm(&["uninstall"], &[]);
     assert!(credentials() == first, "uninstalled");
-    release.install("seed-default");
+    release.install("defaults");
     assert!(credentials() == first, "installed again");
     assert_eq!(volume(), first_volume);
     let server = release.ready(SERVER, 1);
@@ -68,10 +68,10 @@ fn a_given_token_that_is_not_the_kept_one_is_refused(cluster: &Cluster) {
     let namespace = cluster.namespace("kept");
     for major in [Major::Three, Major::Four] {
         let release = Release::post_rendered(cluster, major, &namespace);
-        release.install("seed-default");
+        release.install("defaults");
         let other = ["influxdb2.adminUser.token=another"];
         let failure = release
-            .put("upgrade", ("seed-default", &other), &[])
+            .put("upgrade", ("defaults", &other), &[])
             .unwrap_err()
             .to_string();
         let sentence = format!(

@@ -48,8 +48,8 @@ installations! {
     overridden_names: "overridden-names",
     own_configmaps: "own-configmaps",
     private_images: "private-images",
-    seed: "seed",
-    seed_default: "seed-default",
+    documented: "documented",
+    defaults: "defaults",
     tainted_nodes: "tainted-nodes",
 }
 

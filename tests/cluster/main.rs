@@ -11,6 +11,7 @@ mod certificates;
 mod charts;
 mod control_plane;
 mod credentials;
+mod documented_example;
 mod doors;
 mod failed_calls;
 #[path = "../files.rs"]
@@ -36,7 +37,6 @@ mod play;
 mod private_images;
 mod readme;
 mod release_life;
-mod seed_example;
 mod seen;
 mod support;
 mod values_on_objects;
@@ -74,7 +74,7 @@ fn cases() -> Vec<Case> {
         injector_rights::cases(),
         kubelet_tests::cases(),
         certificates::cases(),
-        seed_example::cases(),
+        documented_example::cases(),
         credentials::cases(),
         private_images::cases(),
         doors::cases(),

@@ -44,7 +44,7 @@ fn clients_reach_a_tainted_node_because_the_template_was_patched(cluster: &Clust
 
 fn without_the_toleration_clients_do_not_reach_it(cluster: &Cluster) {
     let release = Release::served(cluster, "untolerated");
-    release.install("seed-default");
+    release.install("defaults");
     assert_eq!(release.wanted_clients(), 4);
     let pods = release.ready(CLIENT, 4);
     assert!(pods.iter().all(|pod| node_of(pod) != "node-4"), "{pods:#?}");
@@ -140,7 +140,7 @@ fn the_server_lands_on_the_tainted_node_that_its_pair_names(cluster: &Cluster) {
 fn the_server_lands_on_the_node_that_a_plain_map_names(cluster: &Cluster) {
     let release = Release::served(cluster, "plain-map");
     let selector = r"alumet-relay-server.nodeSelector.kubernetes\.io/hostname=node-2";
-    release.install(("seed-default", &["alumet-relay-client.enabled=false", selector]));
+    release.install(("defaults", &["alumet-relay-client.enabled=false", selector]));
     let pods = release.ready(SERVER, 1);
     assert_eq!(node_of(&pods[0]), "node-2", "{:#}", pods[0]);
 }
@@ -148,7 +148,7 @@ fn the_server_lands_on_the_node_that_a_plain_map_names(cluster: &Cluster) {
 fn a_server_that_asks_for_a_node_that_is_not_there_stays_pending(cluster: &Cluster) {
     let release = Release::served(cluster, "nowhere");
     release.install((
-        "seed-default",
+        "defaults",
         &[
             "alumet-relay-client.enabled=false",
             "alumet-relay-server.nodeSelector.nodeLabelName=kubernetes.io/role",
@@ -171,7 +171,7 @@ fn a_server_that_asks_for_a_node_that_is_not_there_stays_pending(cluster: &Clust
 fn the_services_of_the_server_and_of_influxdb_have_endpoints(cluster: &Cluster) {
     let release = Release::served(cluster, "endpoints");
     release.volume_for(INFLUXDB);
-    release.install(("seed-default", &["alumet-relay-client.enabled=false"]));
+    release.install(("defaults", &["alumet-relay-client.enabled=false"]));
     let server = release.ready(SERVER, 1);
     assert_endpoints(&release, SERVER_NAME, 50051, &server);
     let influxdb = wait_for("InfluxDB", SOON, || {

@@ -64,9 +64,9 @@ fn what_is_injected_is_what_the_golden_files_say() {
 #[test]
 fn three_installations_have_the_configuration_that_was_written_by_hand() {
     let by_hand = [
-        ("seed-default", Component::RelayClient, "seed-relay-client"),
-        ("seed-default", Component::RelayServer, "seed-relay-server"),
-        ("private-images", Component::RelayServer, "seed-relay-server"),
+        ("defaults", Component::RelayClient, "defaults-relay-client"),
+        ("defaults", Component::RelayServer, "defaults-relay-server"),
+        ("private-images", Component::RelayServer, "defaults-relay-server"),
         (
             "clients-only-prometheus",
             Component::RelayClient,

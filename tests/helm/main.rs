@@ -6,6 +6,7 @@ mod chart;
 #[path = "../charts.rs"]
 mod charts;
 mod docs;
+mod documented_paths;
 #[path = "../files.rs"]
 mod files;
 mod injector_arguments;
@@ -16,6 +17,7 @@ mod installation;
 #[path = "../markdown.rs"]
 mod markdown;
 mod notes;
+mod older_values;
 mod plugin;
 mod post_render;
 mod privileges;
@@ -23,8 +25,6 @@ mod release;
 mod renders;
 mod round_trip;
 mod secrets;
-mod seed;
-mod seed_values;
 #[path = "../it/stored.rs"]
 mod stored;
 mod streams;

@@ -1,4 +1,4 @@
-//! What Helm prints after an install is what the seed shows, and no secret is in it.
+//! What Helm prints after an install is what is documented, and no secret is in it.
 //!
 //! Helm 4 prints the notes of an install without a cluster. Helm 3 wants one even for a dry run, so there a copy of the
 //! chart has one more template, which holds the notes as text; with Helm 4 both ways give the same.
@@ -6,7 +6,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    charts::{notes_of_the_seed, version},
+    charts::{documented_notes, version},
     files::root,
     support::{Helm, Major, Template, write},
 };
@@ -63,11 +63,11 @@ fn printed(helm: &Helm, set: &[&str]) -> String {
 }
 
 #[test]
-fn the_notes_of_the_seeds_example_are_those_of_the_seed() {
-    let seed = notes_of_the_seed(&version(), "test-alumet-influxdb2-auth");
+fn the_notes_are_the_documented_ones() {
+    let documented = documented_notes(&version(), "test-alumet-influxdb2-auth");
     for helm in Helm::both() {
         let notes = notes(&helm, &[]);
-        assert!(notes.starts_with(&seed), "{:?}:\n{notes}", helm.major);
+        assert!(notes.starts_with(&documented), "{:?}:\n{notes}", helm.major);
     }
 }
 

@@ -9,7 +9,7 @@ use alumet_injector::{
 };
 use serde_json::{Value, json};
 
-/// Values as a chart writes them for the seed's default release.
+/// Values as a chart writes them when nothing is set.
 pub(crate) fn release(component: Component, more: &Value) -> AgentValues {
     let (values, findings) = AgentValues::parse(&release_text(component, more));
     assert_eq!(findings, [], "{more}");
@@ -64,8 +64,8 @@ fn configurations_are_what_a_person_wrote_by_hand() {
         "prometheusExporter": {"enable": true},
     }});
     let table = [
-        ("seed-relay-client", Component::RelayClient, json!({})),
-        ("seed-relay-server", Component::RelayServer, json!({})),
+        ("defaults-relay-client", Component::RelayClient, json!({})),
+        ("defaults-relay-server", Component::RelayServer, json!({})),
         (
             "client-rapl-attribution-prometheus",
             Component::RelayClient,

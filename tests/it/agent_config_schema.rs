@@ -77,7 +77,7 @@ fn each_secret_has_a_variable_and_a_key_of_its_own() {
 }
 
 #[test]
-fn the_schema_is_closed_and_has_every_name_of_the_seed() {
+fn the_schema_is_closed_and_has_every_documented_name() {
     let schema = plugins_schema(Component::RelayClient);
     assert_eq!(schema.plugins["additionalProperties"], false);
     for name in [

@@ -1,5 +1,7 @@
-//! The faults F0 to F21 of the charts that rendered TOML as text: what can come out right comes out right, and the
-//! rest is told before a pod starts.
+//! The faults of the charts that rendered TOML as text, in the words of `docs/upgrade.md`: what can come out right comes
+//! out right, and the rest is told before a pod starts.
+
+use std::fs;
 
 use alumet_injector::{finding::Finding, names::Component};
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use crate::{
     agent_config::{configured, release},
     faults_later_rows::second_half,
     faults_rows::first_half,
+    files::root,
 };
 
 /// What is expected of one configuration.
@@ -95,7 +98,7 @@ fn each_fault_of_the_old_charts_comes_out_right_or_is_told() {
         assert!(!cases.is_empty());
         for (component, plugins, expectations) in cases {
             let mut more = json!({"plugins": plugins});
-            if *fault == "F21" {
+            if *fault == "many keys could not be set" {
                 more["maxUpdateInterval"] = json!("500ms");
                 more["sourceChannelSize"] = json!("4096");
             }
@@ -112,10 +115,17 @@ fn each_fault_of_the_old_charts_comes_out_right_or_is_told() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    let names: Vec<String> = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names,
-        (0..=21).map(|number| format!("F{number}")).collect::<Vec<_>>()
+        documented(&fs::read_to_string(root("docs/upgrade.md")).unwrap())
     );
-    assert_eq!(names.len(), 22);
+}
+
+/// The first column of the table of faults.
+fn documented(text: &str) -> Vec<&str> {
+    let (_, table) = text.split_once("\n| fault | now |\n|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split(" | ").next().unwrap().trim_start_matches("| "))
+        .collect()
 }

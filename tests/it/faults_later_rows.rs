@@ -1,4 +1,4 @@
-//! The rows F11 to F21 of the faults' table.
+//! The later rows of the faults' table.
 
 use alumet_injector::names::Component::{RelayClient as Client, RelayServer as Server};
 use serde_json::json;
@@ -9,11 +9,11 @@ use crate::faults::{
 };
 use crate::faults_rows::RAPL_KIND;
 
-/// F11 to F21.
+/// From the sharing of energy on.
 pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         (
-            "F11",
+            "energy was shared among pods and processes at once",
             vec![
                 (
                     Client,
@@ -33,7 +33,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F12",
+            "each pod was counted with its containers, too",
             vec![
                 (
                     Client,
@@ -55,7 +55,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F13",
+            "`perf` gives no data in a pod",
             vec![(
                 Client,
                 json!({"perf": {"enable": true}}),
@@ -63,7 +63,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F14",
+            "the process bridge could not be configured",
             vec![
                 (
                     Client,
@@ -97,7 +97,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F15",
+            "the CSV file had a fixed place",
             vec![
                 (
                     Server,
@@ -112,7 +112,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F16",
+            "the control socket had a fixed place",
             vec![(
                 Server,
                 json!({"socket_control": {"enable": true, "socket_path": "/run/alumet/agent.sock"}}),
@@ -123,7 +123,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F17",
+            "OpenTelemetry sent to the pod itself",
             vec![
                 (
                     Client,
@@ -144,7 +144,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F18",
+            "the relay buffer held 200 points",
             vec![(
                 Client,
                 json!({}),
@@ -152,7 +152,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F19",
+            "values were pasted into the TOML without escaping",
             vec![
                 (
                     Server,
@@ -171,7 +171,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F20",
+            "the token was needed even without InfluxDB",
             vec![
                 (
                     Server,
@@ -182,7 +182,7 @@ pub(crate) fn second_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F21",
+            "many keys could not be set",
             vec![(
                 Client,
                 json!({

@@ -1,4 +1,4 @@
-//! The rows F0 to F10 of the faults' table.
+//! The first rows of the faults' table.
 
 use alumet_injector::names::Component::{RelayClient as Client, RelayServer as Server};
 use serde_json::json;
@@ -23,11 +23,11 @@ const NVML: &str = "plugins.energy-attribution.formulas.attributed_nvml_energy";
 const NVML_METRIC: &str =
     "plugins.energy-attribution.formulas.attributed_nvml_energy.per_consumer.gpu_usage.metric";
 
-/// F0 to F10.
+/// Up to the formula of the TDP estimation.
 pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         (
-            "F0",
+            "a MongoDB port in quotes stopped the agent",
             vec![(
                 Server,
                 mongodb(&json!({"port": "27018"})),
@@ -35,7 +35,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F1",
+            "MongoDB without a login could not be used",
             vec![(
                 Server,
                 mongodb(&json!({"username": "", "password": ""})),
@@ -47,7 +47,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F2",
+            "MongoDB's port was 2707 by default",
             vec![(
                 Server,
                 mongodb(&json!({})),
@@ -55,7 +55,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             )],
         ),
         (
-            "F3",
+            "the MongoDB password stood in the ConfigMap, not encoded",
             vec![
                 (
                     Server,
@@ -77,7 +77,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F4",
+            "energy attribution without an energy source stopped the agent",
             vec![
                 (
                     Client,
@@ -92,7 +92,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F5",
+            "the TDP estimation without `procfs` stopped the agent",
             vec![
                 (
                     Client,
@@ -113,7 +113,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F6",
+            "the attribution used a metric that nobody registered",
             vec![
                 (
                     Client,
@@ -128,7 +128,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F7",
+            "`nvml` in mode `minimal` with the attribution stopped the agent",
             vec![
                 (
                     Client,
@@ -156,7 +156,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F8",
+            "only one metric could be aggregated, before the attribution",
             vec![
                 (
                     Client,
@@ -192,7 +192,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             ],
         ),
         (
-            "F9",
+            "`retention_time` was computed from the digits of another text",
             [
                 ("500ms", "10s"),
                 ("1m30s", "1m 35s"),
@@ -209,7 +209,7 @@ pub(crate) fn first_half() -> Vec<(&'static str, Vec<Case>)> {
             .collect(),
         ),
         (
-            "F10",
+            "the TDP formula counted each point nine times",
             vec![(
                 Client,
                 json!({"energyAttribution": {"enable": true}, "energyEstimationTdp": {"enable": true}}),

@@ -1,4 +1,4 @@
-//! The seed's example as its reader types it: what Helm says, what kubectl lists, and what each pod has.
+//! The documented example as its reader types it: what Helm says, what kubectl lists, and what each pod has.
 
 use std::{env, fs};
 
@@ -6,7 +6,7 @@ use alumet_injector::names::STATUS_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::{
-    charts::{notes_of_the_seed, version},
+    charts::{documented_notes, version},
     files::root,
     helm::{Major, program},
     support::{
@@ -22,15 +22,15 @@ use crate::{
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
-        the_seeds_example_by_the_webhook_alone,
-        the_seeds_example_by_the_post_renderer_of_helm_3,
-        the_seeds_example_by_the_post_renderer_of_helm_4,
-        every_path_of_the_seed_set_at_once_runs,
+        the_documented_example_by_the_webhook_alone,
+        the_documented_example_by_the_post_renderer_of_helm_3,
+        the_documented_example_by_the_post_renderer_of_helm_4,
+        every_documented_path_set_at_once_runs,
         configurations_of_the_users_own_are_mounted_as_they_are,
     ]
 }
 
-/// The seed's listings, but for AGE and RESTARTS, which is 0 in all of them.
+/// The documented listings, but for AGE and RESTARTS, which is 0 in all of them.
 const PODS: &str = "\
 NAME                                               READY   STATUS                  RESTARTS   AGE
 test-alumet-alumet-relay-client-6ssmd              1/1     Running                 0          56s
@@ -47,7 +47,7 @@ test-alumet-alumet-relay-server   ClusterIP      10.102.121.155   <none>        
 test-alumet-influxdb2             LoadBalancer   10.104.55.25     192.168.1.48   80:30421/TCP   63s
 ";
 
-/// What the seed's own cluster had, and its section on private images sets; the taint is that of `node-4`.
+/// What the cluster of the documentation had, and its section on private images sets; the taint is that of `node-4`.
 const EXAMPLE: [&str; 5] = [
     "influxdb2.service.type=LoadBalancer",
     "global.secret=gh-registry-secret",
@@ -56,20 +56,20 @@ const EXAMPLE: [&str; 5] = [
     "alumet-relay-client.tolerations[0].effect=NoSchedule",
 ];
 
-fn the_seeds_example_by_the_webhook_alone(cluster: &Cluster) {
+fn the_documented_example_by_the_webhook_alone(cluster: &Cluster) {
     cluster.injector();
     cluster.make_namespace("test", &json!({}));
     let release = Release::of(cluster, Major::Four, "test");
     the_example(&release);
 }
 
-fn the_seeds_example_by_the_post_renderer_of_helm_3(cluster: &Cluster) {
-    let namespace = cluster.namespace("seed");
+fn the_documented_example_by_the_post_renderer_of_helm_3(cluster: &Cluster) {
+    let namespace = cluster.namespace("documented");
     the_example(&Release::post_rendered(cluster, Major::Three, &namespace));
 }
 
-fn the_seeds_example_by_the_post_renderer_of_helm_4(cluster: &Cluster) {
-    let namespace = cluster.namespace("seed");
+fn the_documented_example_by_the_post_renderer_of_helm_4(cluster: &Cluster) {
+    let namespace = cluster.namespace("documented");
     the_example(&Release::post_rendered(cluster, Major::Four, &namespace));
 }
 
@@ -77,7 +77,7 @@ fn the_seeds_example_by_the_post_renderer_of_helm_4(cluster: &Cluster) {
 fn the_example(release: &Release<'_>) {
     pull_secret(release);
     release.volume_for(INFLUXDB);
-    let said = release.install(("seed-default", &EXAMPLE));
+    let said = release.install(("defaults", &EXAMPLE));
     let (head, notes) = said.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("{said}"));
     for line in [
         "NAME: test-alumet",
@@ -87,7 +87,7 @@ fn the_example(release: &Release<'_>) {
     ] {
         assert!(head.lines().any(|one| one == line), "no `{line}` in\n{said}");
     }
-    let wanted = notes_of_the_seed(&version(), "test-alumet-influxdb2-auth")
+    let wanted = documented_notes(&version(), "test-alumet-influxdb2-auth")
         .replace("-n test ", &format!("-n {} ", release.namespace));
     assert!(notes.starts_with(&wanted), "{said}");
 
@@ -97,12 +97,12 @@ fn the_example(release: &Release<'_>) {
     same_table("svc", release, |listed| {
         (shape_of_services(listed), shape_of_services(SERVICES))
     });
-    the_clients_are_as_the_seed_says(release);
-    the_server_is_as_the_seed_says(release);
+    the_clients_are_as_documented(release);
+    the_server_is_as_documented(release);
     the_commands_of_the_notes_decode_the_secret(release, notes);
 }
 
-/// Waits until kubectl lists what the seed lists.
+/// Waits until kubectl lists what is documented.
 #[track_caller]
 fn same_table(kind: &str, release: &Release<'_>, compare: impl Fn(&str) -> (String, String)) {
     let mut last = String::new();
@@ -138,13 +138,13 @@ fn shape_of_services(listed: &str) -> String {
     listed.lines().map(line).collect()
 }
 
-fn the_clients_are_as_the_seed_says(release: &Release<'_>) {
+fn the_clients_are_as_documented(release: &Release<'_>) {
     let pods = release.ready(CLIENT, NODES.len());
     let mut on: Vec<&str> = pods.iter().map(node_of).collect();
     on.sort_unstable();
     assert_eq!(on, NODES.map(|node| node.name), "one on each node");
     for pod in &pods {
-        assert_complete(release, pod, "seed-relay-client");
+        assert_complete(release, pod, "defaults-relay-client");
         assert_eq!(
             variable(&pod["spec"], "NODE_NAME").unwrap()["valueFrom"]["fieldRef"]["fieldPath"],
             "spec.nodeName",
@@ -162,9 +162,9 @@ fn the_clients_are_as_the_seed_says(release: &Release<'_>) {
     }
 }
 
-fn the_server_is_as_the_seed_says(release: &Release<'_>) {
+fn the_server_is_as_documented(release: &Release<'_>) {
     let pods = release.ready(SERVER, 1);
-    assert_complete(release, &pods[0], "seed-relay-server");
+    assert_complete(release, &pods[0], "defaults-relay-server");
     assert_eq!(
         variable(&pods[0]["spec"], "INFLUX_TOKEN").unwrap()["valueFrom"]["secretKeyRef"],
         json!({"name": "test-alumet-influxdb2-auth", "key": "admin-token"}),
@@ -229,7 +229,7 @@ fn the_commands_of_the_notes_decode_the_secret(release: &Release<'_>, notes: &st
     }
 }
 
-/// The seed's own way to make it.
+/// The documented way to make it.
 fn pull_secret(release: &Release<'_>) {
     release
         .kubectl(&[
@@ -245,9 +245,9 @@ fn pull_secret(release: &Release<'_>) {
 }
 
 /// `node-4` is the master that the values ask for; the clients tolerate another taint, and so they are four.
-fn every_path_of_the_seed_set_at_once_runs(cluster: &Cluster) {
-    let release = Release::served(cluster, "seed-values");
-    release.install("seed");
+fn every_documented_path_set_at_once_runs(cluster: &Cluster) {
+    let release = Release::served(cluster, "documented");
+    release.install("documented");
     release.ready(CLIENT, 4);
     let server = release.ready(SERVER, 1);
     assert_eq!(node_of(&server[0]), "node-4", "{:#}", server[0]);
@@ -256,13 +256,13 @@ fn every_path_of_the_seed_set_at_once_runs(cluster: &Cluster) {
     });
 }
 
-/// The seed's own way to make them; before that the pods wait.
+/// The documented way to make them; before that the pods wait.
 fn configurations_of_the_users_own_are_mounted_as_they_are(cluster: &Cluster) {
     let release = Release::served(cluster, "own-config");
     release.install(("own-configmaps", &["influxdb2.persistence.enabled=false"]));
     let agents = [
-        ("my-client-config", "seed-relay-client", CLIENT, 4),
-        ("my-server-config", "seed-relay-server", SERVER, 1),
+        ("my-client-config", "defaults-relay-client", CLIENT, 4),
+        ("my-server-config", "defaults-relay-server", SERVER, 1),
     ];
     for (name, file, component, count) in agents {
         wait_for("a pod to be held", SOON, || {

@@ -1,5 +1,5 @@
-//! Every value path that the seed names does what the seed says, through both Helms. The paths stand in
-//! `seed_paths.txt`.
+//! Every value path that the charts' documentation names does what it says, through both Helms. The paths stand in
+//! `documented_paths.txt`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     support::{Helm, Major},
 };
 
-const TABLE: &str = include_str!("seed_paths.txt");
+const TABLE: &str = include_str!("documented_paths.txt");
 
 /// What a line of the table says about the objects.
 #[derive(Clone)]
@@ -237,11 +237,11 @@ fn the_table_has_all_its_rows() {
 }
 
 #[test]
-fn every_path_of_the_seed_has_its_effect_with_helm_3() {
+fn every_documented_path_has_its_effect_with_helm_3() {
     show(Major::Three);
 }
 
 #[test]
-fn every_path_of_the_seed_has_its_effect_with_helm_4() {
+fn every_documented_path_has_its_effect_with_helm_4() {
     show(Major::Four);
 }

@@ -1,4 +1,4 @@
-//! A values file that was written for the charts of the seed is taken as it is; what cannot work ends the render; each
+//! A values file that was written for the older charts is taken as it is; what cannot work ends the render; each
 //! Service selects what it is for.
 
 use std::collections::BTreeSet;
@@ -7,9 +7,9 @@ use alumet_injector::manifest::{load, stream};
 use serde_json::Value;
 
 use crate::{
+    documented_paths::{Line, rows},
     files::root,
     release::{Release, leaves},
-    seed::{Line, rows},
     support::Helm,
 };
 
@@ -44,7 +44,7 @@ const REFUSED: [(&str, &[&str], &[&str]); 5] = [
             "alumet-relay-server.plugins.influxdb.existingSecret=",
         ],
     ),
-    // InfluxDB never read this one; the charts of the seed showed it in their notes.
+    // InfluxDB never read this one; the older charts showed it in their notes.
     (
         "S15",
         &["influxdb2.existingSecret=mine"],
@@ -116,7 +116,7 @@ const READ_BY_NOTHING: [(&str, &str); 7] = [
     ),
     (
         "global.image.pullPolicy|global.image.tag",
-        "the charts of the seed read the registry alone",
+        "the older charts read the registry alone",
     ),
     (
         "alumet-relay-client.ingress|alumet-relay-server.ingress",
@@ -142,7 +142,7 @@ const READ_BY_NOTHING: [(&str, &str); 7] = [
 
 #[test]
 fn each_path_of_an_old_values_file_has_an_effect_or_a_reason_to_have_none() {
-    let text = std::fs::read(root("chart/ci/seed-values.yaml")).unwrap();
+    let text = std::fs::read(root("chart/ci/documented-values.yaml")).unwrap();
     let values = load::read(&stream::documents(&text).next().unwrap())
         .unwrap()
         .value;
@@ -183,7 +183,7 @@ fn each_path_of_an_old_values_file_has_an_effect_or_a_reason_to_have_none() {
 #[test]
 fn an_old_values_file_is_taken_as_it_is() {
     for helm in Helm::both() {
-        let release = Release::of(&helm, &[&root("chart/ci/seed-values.yaml")], &[]).unwrap();
+        let release = Release::of(&helm, &[&root("chart/ci/documented-values.yaml")], &[]).unwrap();
         for line in [
             r#"every /spec/imagePullSecrets [{"name": "gh-registry-secret"}]"#,
             r#"every /spec/containers/0/image "ghcr.io/alumet-dev/alumet-agent:0.9.5-1_ubuntu_24.04""#,
