@@ -222,11 +222,18 @@ fn after_rollout_undo_helm_4_needs_force_conflicts_once_and_helm_3_nothing(clust
             &cluster.served_namespace("undo"),
             &full(&json!({})),
         );
-        let changed = |bucket: &str| {
-            full(&json!({"alumet-relay-server": {"plugins": {"influxdb": {"bucket": bucket}}}}))
+        let changed = |name: &str| {
+            full(&json!({"alumet-relay-server": {
+                "tolerations": [{"key": name, "operator": "Exists"}], "plugins": {"influxdb": {"bucket": name}},
+            }}))
+        };
+        let assert_tolerated = |key: &str| {
+            let spec = &template(&release, "deployment", SERVER)["spec"];
+            assert_eq!(tolerated(spec), [key], "{helm:?}");
         };
         release.upgrade(&changed("energy"));
         release.wait_until_running();
+        assert_tolerated("energy");
         let second = release.state();
         let server = release.name("deployment", SERVER);
         release.kubectl(&["rollout", "undo", &server]).ok();
@@ -236,6 +243,7 @@ fn after_rollout_undo_helm_4_needs_force_conflicts_once_and_helm_3_nothing(clust
             config.contains("bucket = \"energy\""),
             "{helm:?}: the configuration stays: {config}"
         );
+        assert_tolerated("mine");
 
         if helm == Major::Four {
             let refusal = release
@@ -255,6 +263,7 @@ fn after_rollout_undo_helm_4_needs_force_conflicts_once_and_helm_3_nothing(clust
         }
         // Once is enough.
         release.upgrade(&changed("power"));
+        assert_tolerated("power");
         release.helm(&["rollback"], &["1"]);
         release.upgrade(&changed("energy"));
         release.wait_until_running();
