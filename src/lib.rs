@@ -7,9 +7,8 @@
 //! L2  server/, cluster/, telemetry.rs network, cluster, clock
 //! L1  manifest/, post_render.rs,      bytes <-> model; no file system, environment, network or clock
 //!     admission/, certs/
-//! L0  engine/, agent_config/,         values in, values out
-//!     names.rs, source.rs, finding.rs,
-//!     text.rs
+//! L0  engine/, policy/, agent_config/ values in, values out
+//!     names.rs, source.rs, finding.rs
 //! ```
 //!
 //! `ARCHITECTURE.md` says what must always hold, and follows one document through the code.
@@ -20,6 +19,7 @@ pub mod source;
 mod text;
 
 pub mod agent_config;
+pub mod policy;
 
 pub mod engine;
 

@@ -15,7 +15,11 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("finding", &[]),
     ("text", &[]),
     ("agent_config", &["names", "source", "finding"]),
-    ("engine", &["names", "source", "finding", "agent_config"]),
+    ("policy", &["names"]),
+    (
+        "engine",
+        &["names", "source", "finding", "agent_config", "policy"],
+    ),
     ("manifest", &["names", "finding"]),
     (
         "post_render",
@@ -63,6 +67,7 @@ const PURE: [&str; 10] = [
     "finding",
     "text",
     "agent_config",
+    "policy",
     "engine",
     "manifest",
     "post_render",

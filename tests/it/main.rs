@@ -92,10 +92,10 @@ mod manifest_stream;
 /// Markdown, as far as the tests of the documents read it.
 #[path = "../markdown.rs"]
 mod markdown;
-/// Values that come to stand on an object, and what is found in each.
-#[path = "../on_objects.rs"]
-#[allow(dead_code, reason = "the tests on a cluster use the rest")]
-mod on_objects;
+/// The index of policies against looking at every policy.
+mod policy_index;
+/// Label selectors, as Kubernetes has them.
+mod policy_selector;
 /// Whole streams of any shape: foreign documents stay, ours go in and come out again.
 mod post_render_properties;
 /// How a server ends.
