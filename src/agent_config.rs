@@ -13,7 +13,7 @@ mod derive;
 mod duration;
 mod extra;
 mod influx;
-mod kubernetes;
+mod layer_check;
 mod layers;
 mod minimal;
 mod reference;
@@ -28,8 +28,10 @@ use serde_json::{Map, Value};
 pub use self::{
     check::check_toml,
     configure::configure,
+    layer_check::{carries_secret, check_plugins},
     minimal::{equal_to_default, minimal},
     reference::{plugin_reference, reference},
+    references::is_variable,
     schema::{PluginsSchema, needs, plugins_schema},
 };
 use crate::{finding::Finding, names::Component, source::Source};

@@ -5,8 +5,9 @@
 //! ```text
 //! L3  main.rs, cli.rs, commands/      parse arguments, read files, wire, exit code
 //! L2  server/, cluster/, telemetry.rs network, cluster, clock
-//! L1  manifest/, post_render.rs,      bytes <-> model; no file system, environment, network or clock
-//!     admission/, certs/
+//! L1  manifest/, policy_document/,    bytes <-> model; no file system, environment, network or clock
+//!     post_render.rs, admission/,
+//!     certs/
 //! L0  engine/, policy/, agent_config/ values in, values out
 //!     names.rs, source.rs, finding.rs
 //! ```
@@ -26,6 +27,7 @@ pub mod engine;
 pub mod admission;
 pub mod certs;
 pub mod manifest;
+pub mod policy_document;
 pub mod post_render;
 
 #[cfg(feature = "server")]

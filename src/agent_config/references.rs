@@ -66,7 +66,7 @@ impl Reference {
 }
 
 /// Whether Kubernetes takes the text as the name of a variable; none of its characters ends `${...}`.
-pub(super) fn is_variable(name: &str) -> bool {
+pub fn is_variable(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(fits)
 }

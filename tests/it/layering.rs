@@ -9,7 +9,7 @@ use std::{
 use crate::files::root;
 
 /// Each room of `src/`, from the bottom up, with the rooms that it may import besides itself.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("names", &[]),
     ("source", &[]),
     ("finding", &[]),
@@ -21,6 +21,10 @@ const ROOMS: [(&str, &[&str]); 15] = [
         &["names", "source", "finding", "agent_config", "policy"],
     ),
     ("manifest", &["names", "finding"]),
+    (
+        "policy_document",
+        &["names", "finding", "agent_config", "policy", "engine", "manifest"],
+    ),
     (
         "post_render",
         &["names", "source", "finding", "agent_config", "engine", "manifest"],
@@ -59,7 +63,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 ];
 
 /// Rooms that know nothing of the world.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "admission",
     "certs",
     "names",
@@ -70,6 +74,7 @@ const PURE: [&str; 10] = [
     "policy",
     "engine",
     "manifest",
+    "policy_document",
     "post_render",
 ];
 

@@ -92,6 +92,8 @@ mod manifest_stream;
 /// Markdown, as far as the tests of the documents read it.
 #[path = "../markdown.rs"]
 mod markdown;
+/// Documents of policies, and the sentence for each fault.
+mod policy_document;
 /// The index of policies against looking at every policy.
 mod policy_index;
 /// Label selectors, as Kubernetes has them.
