@@ -183,6 +183,7 @@ fn admission(criterion: &mut Criterion) {
             release: None,
             namespace: Some("test"),
             agent_version: None,
+            policies: &[],
         },
     ));
     // A pod of a completed template has its record, and its image is still to be decided.

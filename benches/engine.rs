@@ -95,6 +95,7 @@ fn engine(criterion: &mut Criterion) {
         release: None,
         namespace: None,
         agent_version: None,
+        policies: &[],
     };
     let setups = Remembered(Fresh.setup(&snapshot, key));
     let object = view();

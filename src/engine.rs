@@ -14,6 +14,7 @@ mod patch;
 mod plan;
 pub mod record;
 pub mod report;
+mod selection;
 pub mod setup;
 mod target;
 mod unplan;

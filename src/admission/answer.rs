@@ -17,6 +17,9 @@ pub(super) struct Response<'a> {
     pub(super) uid: &'a str,
     /// Whether the request goes through.
     pub(super) allowed: bool,
+    /// Why not, where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
     /// Stands there with a patch, and only then.
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
@@ -30,11 +33,19 @@ pub(super) struct Response<'a> {
     audit_annotations: Audit,
 }
 
+/// Why a request does not go through, as the API server tells the user.
+#[derive(Debug, Serialize)]
+struct Status<'a> {
+    message: &'a str,
+    reason: &'static str,
+    code: u16,
+}
+
 impl<'a> Response<'a> {
-    /// A response. An empty patch is the same as none.
+    /// A response, which lets the request through where it is not refused. An empty patch is the same as none.
     pub(super) fn new(
         uid: &'a str,
-        allowed: bool,
+        refused: Option<&'a str>,
         patch: Option<&Patch>,
         warnings: Vec<String>,
         audit_annotations: Audit,
@@ -45,7 +56,12 @@ impl<'a> Response<'a> {
             .map(|patch| Base64(serde_json::to_vec(patch).unwrap_or_default()));
         Self {
             uid,
-            allowed,
+            allowed: refused.is_none(),
+            status: refused.map(|message| Status {
+                message,
+                reason: "Forbidden",
+                code: 403,
+            }),
             patch_type: patch.is_some().then_some("JSONPatch"),
             patch,
             warnings,

@@ -80,11 +80,11 @@ pub fn respond(snapshot: &Snapshot, setups: &dyn Setups, body: &[u8]) -> Result<
         Err(skip) => (Outcome::Skipped(skip), None),
     };
     let (patch, report) = plan.map(|plan| (plan.patch, plan.report)).unzip();
-    let verdict = verdict(outcome);
+    let verdict = verdict(outcome, report.as_ref());
     let findings = report.as_ref().map_or(&[][..], |report| &report.findings);
     let response = Response::new(
         &question.uid,
-        verdict.allowed,
+        verdict.refused.as_deref(),
         patch.as_ref(),
         warnings(verdict.lead, findings),
         Audit::new(outcome, report.as_ref()),
@@ -104,7 +104,7 @@ pub fn respond(snapshot: &Snapshot, setups: &dyn Setups, body: &[u8]) -> Result<
         namespace: question.namespace.as_deref().map(|text| short(Some(text))),
         name: short(name),
         outcome,
-        allowed: verdict.allowed,
+        allowed: verdict.refused.is_none(),
         operations: patch.map_or(0, |patch| patch.0.len()),
         report,
     };

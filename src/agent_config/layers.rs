@@ -104,6 +104,11 @@ impl LayerReader<'_> {
                 self.profile.version, plugin.name
             );
             let mend = format!("it exists {}", plugin.accepted);
+            if self.policy.is_some() {
+                // What a policy offers is no reason to give an agent of another version nothing at all.
+                self.findings.warning(codes::NOT_IN_VERSION, path, message, mend);
+                return Section::new(plugin);
+            }
             self.findings.error(codes::NOT_IN_VERSION, path, message, mend);
         }
         for retired in &plugin.retired {

@@ -20,6 +20,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same, with the policy that has the object refused if there are errors.
+    pub(super) fn denied_by(mut self, policy: Option<String>) -> Self {
+        self.report.denied_by = policy;
+        self
+    }
+
     /// The same, telling of what the object's record says.
     pub(super) fn with(mut self, record: &Record) -> Self {
         self.report.config.clone_from(&record.config);
@@ -98,6 +104,7 @@ fn report(object: &ObjectView<'_>, component: Option<Component>, outcome: Outcom
         outcome,
         config: None,
         policies: Vec::new(),
+        denied_by: None,
         rows: Vec::new(),
         findings: Vec::new(),
     }

@@ -40,6 +40,15 @@ pub(super) fn hash_of(value: &serde_json::Value) -> u64 {
         .unwrap_or_default()
 }
 
+/// Hash of a whole value in which everything counts.
+pub(super) fn whole_hash_of(value: &serde_json::Value) -> u64 {
+    // As above.
+    Content::<STRICT>::deserialize(value)
+        .ok()
+        .and_then(|content| content.hash)
+        .unwrap_or_default()
+}
+
 /// Hash of a text alone (an annotation, an image, a file).
 pub(super) fn hash_of_text(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
@@ -69,6 +78,13 @@ pub(super) fn hash_of_map<'de, A: MapAccess<'de>>(
     on_text: impl FnMut(&str, Text<'de>),
 ) -> Result<u64, A::Error> {
     Ok(content_of_map::<A, STORED>(map, on_text)?.unwrap_or_default())
+}
+
+/// Hash of a map of texts that is being read, in which an empty text counts; 0 for an empty map.
+pub(super) fn hash_of_whole_map<'de, A: MapAccess<'de>>(map: A) -> Result<u64, A::Error> {
+    let mut any = false;
+    let hash = content_of_map::<A, STRICT>(map, |_, _| any = true)?;
+    Ok(hash.filter(|_| any).unwrap_or_default())
 }
 
 fn content_of_map<'de, A: MapAccess<'de>, const MODE: bool>(

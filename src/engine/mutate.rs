@@ -8,6 +8,7 @@ pub(super) mod annotations;
 pub(super) mod config;
 pub(super) mod container;
 pub(super) mod env;
+pub(super) mod fields;
 pub(super) mod image;
 mod list;
 pub(super) mod pull_secrets;

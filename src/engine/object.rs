@@ -6,10 +6,10 @@ use serde::{
 };
 
 use super::{
-    content::hash_of_map,
-    field::{Field, Key, List, Shape, Text, shape_of_object},
+    content::{hash_of_map, hash_of_whole_map},
+    field::{Field, Key, List, MAX_ELEMENTS, Shape, Text, shape_of_object},
 };
-use crate::names;
+use crate::{names, policy::selector};
 
 /// What the engine reads of an object. A field that it does not know is neither read nor lost.
 #[derive(Debug, Default, Deserialize)]
@@ -67,7 +67,7 @@ pub struct Meta<'a> {
     pub namespace: Field<Text<'a>>,
     /// `labels`.
     #[serde(borrow)]
-    pub labels: Field<Texts<'a>>,
+    pub labels: Field<Labels<'a>>,
     /// `annotations`.
     #[serde(borrow)]
     pub annotations: Field<Texts<'a>>,
@@ -103,12 +103,64 @@ impl Meta<'_> {
     }
 }
 
-/// Keys of labels, annotations and data that the engine looks at; the others are only counted.
-const LOOKED_AT: [&str; 14] = [
+/// Labels that the engine looks at by itself.
+const LABELS_LOOKED_AT: [&str; 4] = [
     names::COMPONENT_LABEL,
     names::INJECT_LABEL,
     names::NAME_LABEL,
     names::INSTANCE_LABEL,
+];
+
+/// Labels: selectors may look at any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Labels<'a>(Vec<(Text<'a>, Field<Text<'a>>)>);
+
+impl<'a> Labels<'a> {
+    /// The entry of a label; `None` where there is no such label.
+    pub fn entry(&self, key: &str) -> Option<&Field<Text<'a>>> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, field)| field)
+    }
+
+    /// The text of a label.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.entry(key)?.text()
+    }
+}
+
+impl selector::Labels for Labels<'_> {
+    fn value(&self, key: &str) -> Option<&str> {
+        self.text(key)
+    }
+
+    fn each<'l>(&'l self, visit: &mut dyn FnMut(&'l str, &'l str)) {
+        for (key, field) in &self.0 {
+            if let Some(value) = field.text() {
+                visit(key, value);
+            }
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Shape<'de> for Labels<'a> {
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+        let mut labels = Vec::new();
+        while let Some(Key(key)) = map.next_key()? {
+            // An object with more is made to take up memory.
+            if labels.len() < MAX_ELEMENTS || LABELS_LOOKED_AT.contains(&key.as_ref()) {
+                labels.push((key, map.next_value()?));
+            } else {
+                let IgnoredAny = map.next_value()?;
+            }
+        }
+        Ok(Some(Self(labels)))
+    }
+}
+
+/// Keys of annotations and data that the engine looks at; the others are only counted.
+const LOOKED_AT: [&str; 10] = [
     names::VALUES_ANNOTATION,
     names::STATUS_ANNOTATION,
     names::REFRESH_ANNOTATION,
@@ -180,6 +232,11 @@ pub struct Spec<'a> {
     /// `tolerations`.
     #[serde(borrow)]
     pub tolerations: Field<List<Toleration<'a>>>,
+    /// `nodeSelector`.
+    pub node_selector: Field<Texted>,
+    /// `runtimeClassName`.
+    #[serde(borrow)]
+    pub runtime_class_name: Field<Text<'a>>,
 }
 
 /// `metadata` and `spec`: a pod template, or the Job inside a `CronJob`.
@@ -207,6 +264,8 @@ pub struct Container<'a> {
     /// `env`.
     #[serde(borrow)]
     pub env: Field<List<Named<'a>>>,
+    /// `resources`.
+    pub resources: Field<Stored>,
     /// `volumeMounts`.
     #[serde(borrow)]
     pub volume_mounts: Field<List<Mount<'a>>>,
@@ -255,6 +314,26 @@ shape_of_object!(
     Volume,
     ConfigMapRef
 );
+
+/// A map of texts, as a whole: the hash of its content, in which an empty text counts, or 0 for an empty map.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Texted(pub u64);
+
+impl<'de> Shape<'de> for Texted {
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        hash_of_whole_map(map).map(|hash| Some(Self(hash)))
+    }
+}
+
+/// A map as a whole: the hash of its content, or 0 where nothing of it is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored(pub u64);
+
+impl<'de> Shape<'de> for Stored {
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Option<Self>, A::Error> {
+        hash_of_map(map, |_, _| ()).map(|hash| Some(Self(hash)))
+    }
+}
 
 /// An element of a list that Kubernetes merges by `name` (`env`, `imagePullSecrets`), with the hash of all of it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,19 +10,21 @@ use super::{
         annotations::{self, Change},
         config::{self, Holder},
         container::{agent_of, container_asked_for},
-        env, image, pull_secrets, tolerations,
+        env, fields, image, pull_secrets, tolerations,
     },
     object::{ObjectView, meta_or_empty},
     patch::Place,
     record::{Record, Recorded, hex16},
-    report::{Note, Reason},
-    setup::{Setup, SetupKey, Setups, Snapshot},
+    report::{Fate, Note, Reason},
+    selection::{Given, given},
+    setup::{Setup, Setups, Snapshot},
     target::{Refusal, Target, malformed, newer, target},
 };
 use crate::{
     agent_config::values::AgentValues,
     finding::{Finding, Severity},
     names::{self, Component},
+    source::Source,
 };
 
 /// What the object needs.
@@ -105,8 +107,8 @@ fn conclude(
         && facts.operation == Operation::Create
         && let Some(old) = recorded.known()
     {
-        let setup = setups.setup(snapshot, setup_key(object, component, values, facts));
-        return plan_inherited(object, component, old, &setup);
+        let Given { setup, denied_by, .. } = given(object, &target, facts, snapshot, setups);
+        return plan_inherited(object, component, old, &setup).denied_by(denied_by);
     }
     if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
         return users_config_map(object, &target, facts);
@@ -122,11 +124,17 @@ fn conclude(
         return left_alone(object, Some(component), Reason::UpToDate, Vec::new()).with(old);
     }
 
-    let setup = setups.setup(snapshot, setup_key(object, component, values, facts));
+    let Given {
+        setup,
+        denied_by,
+        undecided,
+    } = given(object, &target, facts, snapshot, setups);
     if setup.has_errors() {
-        return failed(object, Some(component), setup.findings.clone());
+        let findings = setup.findings.iter().cloned().chain(undecided).collect();
+        return failed(object, Some(component), findings).denied_by(denied_by);
     }
     let mut draft = Draft::new(Record::new(values_hash, setup.policies.clone()));
+    draft.findings.extend(undecided);
     if *recorded == Recorded::Malformed {
         draft.findings.push(malformed());
     }
@@ -137,6 +145,7 @@ fn conclude(
             if setup.own_config_map {
                 draft.findings.extend(setup.findings.iter().cloned());
             }
+            draft.findings.extend(setup.of_pods.iter().cloned());
             if let Err(path) = plan_pod(object, layout, old, &setup, facts.operation, refresh, &mut draft) {
                 draft.wrong_type(path, "an object");
             }
@@ -150,7 +159,7 @@ fn conclude(
             }
         }
     }
-    finish(object, Some(component), draft)
+    finish(object, Some(component), draft).denied_by(denied_by)
 }
 
 /// A pod that a controller makes from a template: the record that it inherits is right, and so is what it records. Its
@@ -160,6 +169,7 @@ fn plan_inherited(object: &ObjectView<'_>, component: Component, old: &Record, s
     if let Ok(pod) = pod_part(object, Layout::Pod) {
         let agent = agent_of(&pod, object.meta(), setup.config_map.as_deref());
         image::bring(&pod, agent, Some(old), setup, &mut draft);
+        name_policies(&mut draft);
         let record = (names::STATUS_ANNOTATION, Change::Set(draft.record.to_text()));
         annotations::bring(&pod.place, pod.metadata, &[record], &mut draft);
     }
@@ -262,6 +272,7 @@ fn plan_pod(
     };
     draft.record.config = setup.config.as_ref().map(|config| config.content.clone());
     bring_pod(&pod, agent, old, setup, images, draft);
+    name_policies(draft);
 
     let refreshed = refresh.then_some((names::REFRESH_ANNOTATION, Change::Remove));
     let mut changes = annotations::changes(meta_or_empty(pod.metadata), old, setup, draft);
@@ -290,6 +301,20 @@ pub(super) fn bring_pod(
     env::bring(pod, agent, old, setup, draft);
     pull_secrets::bring(pod, old, setup, draft);
     tolerations::bring(pod, old, setup, draft);
+    fields::bring(pod, agent, old, setup, draft);
+}
+
+/// Names in the record the policies that gave something to the pod.
+fn name_policies(draft: &mut Draft) {
+    let Draft { rows, record, .. } = draft;
+    for row in rows.iter().filter(|row| row.fate != Fate::UserWins) {
+        if let Source::Policy(name) = &row.source
+            && !record.from.contains(name)
+        {
+            record.from.push(name.clone());
+        }
+    }
+    record.from.sort_unstable();
 }
 
 /// Whether everything recorded is still there.
@@ -300,30 +325,9 @@ fn is_all_there(object: &ObjectView<'_>, layout: Layout, record: &Record) -> boo
             env::is_there(&pod, record)
                 && pull_secrets::is_there(&pod, record)
                 && tolerations::is_there(&pod, record)
+                && fields::is_there(&pod, record)
                 && image::is_there(&pod, record)
                 && annotations::is_there(meta_or_empty(pod.metadata), record)
         }),
-    }
-}
-
-fn setup_key<'k>(
-    object: &'k ObjectView<'_>,
-    component: Component,
-    values: Option<&'k str>,
-    facts: &Facts<'k>,
-) -> SetupKey<'k> {
-    let meta = object.meta();
-    let release = facts
-        .release
-        .known()
-        .or_else(|| meta.annotation(names::RELEASE_ANNOTATION))
-        .or_else(|| meta.label(names::INSTANCE_LABEL));
-    let namespace = facts.namespace.known().or_else(|| meta.namespace.text());
-    SetupKey {
-        component,
-        values,
-        release,
-        namespace,
-        agent_version: facts.agent_version.known(),
     }
 }

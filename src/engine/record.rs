@@ -35,6 +35,10 @@ pub struct Record {
     /// Container: the registry that was there, and the hash of the image that is there now, 8 hex digits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub image: BTreeMap<String, (String, String)>,
+    /// Each field that had nothing (`nodeSelector`, `runtimeClassName`, `container/resources`), with the hash of what
+    /// is there now, 8 hex digits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// Each annotation, with the hash of its text, 8 hex digits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ann: BTreeMap<String, String>,
@@ -57,6 +61,7 @@ impl Record {
             pull: Vec::new(),
             tol: Vec::new(),
             image: BTreeMap::new(),
+            fields: BTreeMap::new(),
             ann: BTreeMap::new(),
             incomplete: false,
             from,

@@ -64,6 +64,8 @@ codes! {
         NoAgentContainer = "no-agent-container": "it cannot be told which container is the agent's",
         NoValues = "no-values": "the object has no values annotation, and nothing else gives it a value",
         OptedOutLeft = "opted-out-left": "the object opted out, and what was injected before is still there",
+        PolicyUndecided = "policy-undecided": "it cannot be told whether a policy applies, for the labels of the namespace are not known",
+        PolicyGivesWay = "policy-gives-way": "a policy has a variable that the configuration needs otherwise",
     }
 }
 
@@ -160,6 +162,8 @@ pub struct Report {
     pub config: Option<String>,
     /// Names of the policies that took part, as the record says them.
     pub policies: Vec<String>,
+    /// The policy that has the object refused if there are errors.
+    pub denied_by: Option<String>,
     /// Each injected value, in the order of the object.
     pub rows: Vec<Row>,
     /// Errors and warnings.

@@ -1,37 +1,34 @@
 //! The setup: what agent values, policies and catalogue come to for one component, the same for its `ConfigMap` and
 //! its pods.
 
+mod wanted;
+
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use super::{
-    content::{hash_of, hash_of_text, hash_of_toml},
-    field::Field,
-    object::Toleration,
+    content::{hash_of_text, hash_of_toml},
     record::hex16,
 };
 use crate::{
-    agent_config::{self, Configuration, EnvFrom, EnvVar, Layer, Request, Setting, values::AgentValues},
+    agent_config::{self, Configuration, Layer, Request, Setting, values::AgentValues},
     finding::{Finding, any_error},
     names::{self, Component},
+    policy::{
+        index::{PolicyIndex, Rank},
+        model::Policy,
+        precedence::first,
+    },
     source::Source,
 };
 
 /// Everything that the engine knows besides the object and the facts; changes are made by swapping it whole.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// Plugin settings by policy, strongest first.
-    pub policies: Vec<PolicyDefaults>,
-}
-
-/// What one policy gives to the objects that it selects.
-#[derive(Debug, Clone)]
-pub struct PolicyDefaults {
-    /// Name of the policy.
-    pub name: String,
-    /// Plugin settings, in the shape of `plugins` of the agent values.
-    pub plugins: Map<String, Value>,
+    /// The policies.
+    pub policies: PolicyIndex,
 }
 
 /// What a setup depends on, besides the snapshot.
@@ -47,6 +44,8 @@ pub struct SetupKey<'a> {
     pub namespace: Option<&'a str>,
     /// Version of the agent, for values that do not say one.
     pub agent_version: Option<&'a str>,
+    /// The policies of the snapshot that apply, strongest first.
+    pub policies: &'a [Rank],
 }
 
 /// Gives setups: computes them, or remembers them.
@@ -65,7 +64,47 @@ impl Setups for Fresh {
     }
 }
 
-/// An element that a list is to have.
+/// How much depends on an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It was asked for, or the configuration does not work without it: that it gives way to the user's is told.
+    Needed,
+    /// A policy offers it to whoever has none.
+    Offered,
+}
+
+/// A field of a pod or of its agent's container that a policy may give where there is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodField {
+    /// `nodeSelector` of the pod.
+    NodeSelector,
+    /// `runtimeClassName` of the pod.
+    RuntimeClassName,
+    /// `resources` of the container.
+    Resources,
+}
+
+impl PodField {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NodeSelector => "nodeSelector",
+            Self::RuntimeClassName => "runtimeClassName",
+            Self::Resources => "resources",
+        }
+    }
+
+    /// What Kubernetes has there.
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Self::NodeSelector => "a map of texts",
+            Self::RuntimeClassName => "a text",
+            Self::Resources => "an object",
+        }
+    }
+}
+
+/// An element that a list is to have, or what a field is to have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted<K> {
     /// What makes it the same as another element.
@@ -78,6 +117,8 @@ pub struct Wanted<K> {
     pub shown: String,
     /// Where it came from.
     pub source: Source,
+    /// How much depends on it.
+    pub need: Need,
 }
 
 /// An annotation that the pods are to have.
@@ -117,6 +158,8 @@ pub struct Setup {
     pub pull_secrets: Vec<Wanted<String>>,
     /// Tolerations of the pods, by key, operator, value and effect.
     pub tolerations: Vec<Wanted<[String; 4]>>,
+    /// Fields that are given where there is nothing.
+    pub fields: Vec<Wanted<PodField>>,
     /// Registry of the agent's image.
     pub registry: Option<(String, Source)>,
     /// Annotations of the pods.
@@ -125,7 +168,9 @@ pub struct Setup {
     pub settings: Vec<Setting>,
     /// What is wrong with the values, or worth knowing.
     pub findings: Vec<Finding>,
-    /// Names of the policies that gave something.
+    /// What is worth knowing of the pods alone.
+    pub of_pods: Vec<Finding>,
+    /// Names of the policies that gave something to the configuration.
     pub policies: Vec<String>,
 }
 
@@ -147,13 +192,20 @@ impl Setup {
         if values.agent_version.is_none() {
             values.agent_version = key.agent_version.map(str::to_owned);
         }
-        let layers: Vec<_> = snapshot
+        let policies: Vec<&Policy> = key
             .policies
             .iter()
-            .map(|policy| Layer {
-                name: &policy.name,
-                plugins: &policy.plugins,
-            })
+            .filter_map(|rank| snapshot.policies.get(*rank))
+            .collect();
+        // One configuration is for all pods of a component, so what is for some of them has no part in it.
+        let settings: Vec<_> = policies
+            .iter()
+            .filter(|policy| policy.selects.object_selector.is_everything())
+            .map(|policy| (policy.title(), wanted::plugins(policy)))
+            .collect();
+        let layers: Vec<_> = settings
+            .iter()
+            .map(|(name, plugins)| Layer { name, plugins })
             .collect();
         let configuration = agent_config::configure(&Request {
             component: key.component,
@@ -170,6 +222,13 @@ impl Setup {
             findings: of_configuration,
         } = configuration;
         findings.extend(of_configuration);
+        let refused = Refused::read(key.values, &policies);
+        let (env, of_pods) = wanted::env(env, &policies);
+        let of_values = |registry: &String| (registry.clone(), Source::Values("image.registry".to_owned()));
+        let of_policies = || {
+            let (policy, registry) = first(&policies, |defaults| defaults.image_registry.as_ref())?;
+            Some((registry.clone(), wanted::source_of(policy)))
+        };
         Self {
             config: toml.map(|text| Config {
                 bytes: hex16(hash_of_text(&text)),
@@ -178,40 +237,51 @@ impl Setup {
             }),
             own_config_map: values.own_config_map.is_some(),
             config_map: values.own_config_map.clone().or_else(|| values.config.clone()),
-            env: env.into_iter().map(variable).collect(),
-            pull_secrets: pull_secrets(&values),
-            tolerations: tolerations(&values),
-            registry: values
-                .image_registry
-                .as_ref()
-                .map(|registry| (registry.clone(), Source::Values("image.registry".to_owned()))),
+            env,
+            pull_secrets: wanted::pull_secrets(&values, refused.pull_secrets.of(&policies)),
+            tolerations: wanted::tolerations(&values, refused.tolerations.of(&policies)),
+            fields: wanted::fields(&policies),
+            registry: values.image_registry.as_ref().map(of_values).or_else(of_policies),
             annotations: scrape_port.map(for_prometheus).unwrap_or_default(),
             policies: policies_of(&settings),
             settings,
             findings,
+            of_pods,
         }
     }
 }
 
-/// The variable as an element of `env`. `apiVersion` is what the API server would fill in.
-fn variable(EnvVar { name, from, source }: EnvVar) -> Wanted<String> {
-    let (entry, shown) = match from {
-        EnvFrom::Secret { name: secret, key } => (
-            json!({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}),
-            format!("key {key} of Secret {secret}"),
-        ),
-        EnvFrom::Field(path) => (
-            json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}),
-            format!("field {path} of the pod"),
-        ),
-        EnvFrom::Literal(text) => (json!({"name": name, "value": text}), format!("{text:?}")),
-    };
-    Wanted {
-        hash: hash_of(&entry),
-        key: name,
-        entry,
-        shown,
-        source,
+/// The lists that the values have empty, which is to say that policies are to add nothing, either.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Refused {
+    #[serde(rename = "imagePullSecrets")]
+    pull_secrets: Elements,
+    tolerations: Elements,
+}
+
+/// How many elements a list has, where there is one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+struct Elements(Option<Vec<IgnoredAny>>);
+
+impl Refused {
+    fn read(values: Option<&str>, policies: &[&Policy]) -> Self {
+        // Whoever cannot be read refuses nothing, and has findings that say so.
+        values
+            .filter(|_| !policies.is_empty())
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Elements {
+    /// The policies that may add to the list.
+    fn of<'s, 'p>(&self, policies: &'s [&'p Policy]) -> &'s [&'p Policy] {
+        match &self.0 {
+            Some(list) if list.is_empty() => &[],
+            _ => policies,
+        }
     }
 }
 
@@ -230,48 +300,6 @@ fn for_prometheus(port: u16) -> Vec<Annotation> {
             source: source(),
         },
     ]
-}
-
-fn pull_secrets(values: &AgentValues) -> Vec<Wanted<String>> {
-    let mut wanted: Vec<Wanted<String>> = Vec::new();
-    for (index, name) in values.image_pull_secrets.iter().enumerate() {
-        if wanted.iter().any(|other| other.key == *name) {
-            continue;
-        }
-        let entry = json!({"name": name});
-        wanted.push(Wanted {
-            hash: hash_of(&entry),
-            key: name.clone(),
-            entry,
-            shown: name.clone(),
-            source: Source::Values(format!("imagePullSecrets[{index}]")),
-        });
-    }
-    wanted
-}
-
-fn tolerations(values: &AgentValues) -> Vec<Wanted<[String; 4]>> {
-    let mut wanted: Vec<Wanted<[String; 4]>> = Vec::new();
-    for (index, entry) in values.tolerations.iter().enumerate() {
-        // `AgentValues` holds objects alone here, and any object reads as a toleration.
-        let Ok(Field::Is(Toleration { identity, hash })) = serde::Deserialize::deserialize(entry) else {
-            continue;
-        };
-        let key = identity.map(|text: super::field::Text<'_>| text.into_owned());
-        if wanted.iter().any(|other| other.key == key) {
-            continue;
-        }
-        let shown = entry.to_string();
-        let source = Source::Values(format!("tolerations[{index}]"));
-        wanted.push(Wanted {
-            key,
-            entry: entry.clone(),
-            hash,
-            shown,
-            source,
-        });
-    }
-    wanted
 }
 
 /// Names of the policies that a setting came from, each once, sorted.

@@ -52,13 +52,24 @@ pub(super) fn target<'v>(object: &'v ObjectView<'_>, operation: Operation) -> Re
         return Err(Refusal::Failed(unknown(component)));
     };
     let marks = [meta, template].into_iter().flat_map(|metadata| {
+        let (label, annotation) = (names::INJECT_LABEL, names::VALUES_ANNOTATION);
         [
-            ("labels", &metadata.labels, names::INJECT_LABEL),
-            ("annotations", &metadata.annotations, names::VALUES_ANNOTATION),
+            (
+                "labels",
+                label,
+                metadata.labels.get().and_then(|labels| labels.entry(label)),
+            ),
+            (
+                "annotations",
+                annotation,
+                metadata
+                    .annotations
+                    .get()
+                    .and_then(|annotations| annotations.entry(annotation)),
+            ),
         ]
     });
-    for (place, texts, name) in marks {
-        let entry = texts.get().and_then(|texts| texts.entry(name));
+    for (place, name, entry) in marks {
         if entry.is_some_and(Field::is_wrong) {
             return Err(Refusal::Failed(not_a_text(place, name)));
         }

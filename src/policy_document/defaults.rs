@@ -30,8 +30,9 @@ pub(super) fn read(problems: &mut Problems, table: &Map<String, Value>) -> Defau
     let plugins = part(table, "plugins").cloned().unwrap_or_default();
     check_settings(problems, &plugins, "plugins");
     let influxdb = part(table, "influxdb").map(|group| influxdb(problems, group, &plugins));
-    let resources = part(table, "resources").cloned().unwrap_or_default();
-    resources::check(&resources, &below(DEFAULTS, "resources"), problems);
+    let resources = part(table, "resources")
+        .map(|part| resources::read(part, &below(DEFAULTS, "resources"), problems))
+        .unwrap_or_default();
     let runtime_class_name = text(table, "runtimeClassName").map(str::to_owned);
     if runtime_class_name.as_deref().is_some_and(|name| !is_domain(name)) {
         let path = below(DEFAULTS, "runtimeClassName");
@@ -105,6 +106,12 @@ fn influxdb(problems: &mut Problems, group: &Map<String, Value>, plugins: &Map<S
             "plugins.influxdb of the same policy names a database, too",
             "keep them in one of the two places",
         );
+    }
+    for key in ["host", "secretName"] {
+        if text(group, key).is_none_or(str::is_empty) {
+            let path = format!("{DEFAULTS}.influxdb.{key}");
+            problems.missing(&path, "host and Secret come from one source: write both");
+        }
     }
     let field = |key| text(group, key).map(str::to_owned);
     InfluxDb {

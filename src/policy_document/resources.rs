@@ -1,6 +1,7 @@
-//! `resources`: what Kubernetes would refuse on a container, told while the policy is read.
+//! `resources`: what Kubernetes would refuse on a container is told while the policy is read, and the rest is written
+//! as the API server stores it, so that it is recognized when it comes back.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Code, shape::Problems};
 use crate::policy::selector::is_label_key;
@@ -8,131 +9,187 @@ use crate::policy::selector::is_label_key;
 /// Resources of every node. All others have a domain in their names, and cannot be shared.
 const COMMON: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
-/// What the letters behind a number multiply it with.
-const SUFFIXES: [(&str, f64); 16] = [
-    ("", 1.0),
-    ("n", 1e-9),
-    ("u", 1e-6),
-    ("m", 1e-3),
-    ("k", 1e3),
-    ("M", 1e6),
-    ("G", 1e9),
-    ("T", 1e12),
-    ("P", 1e15),
-    ("E", 1e18),
-    ("Ki", 1_024.0),
-    ("Mi", 1_048_576.0),
-    ("Gi", 1_073_741_824.0),
-    ("Ti", 1_099_511_627_776.0),
-    ("Pi", 1_125_899_906_842_624.0),
-    ("Ei", 1_152_921_504_606_846_976.0),
-];
+/// What the letters behind a number multiply it with, in billionths; each a thousand times the one before.
+const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 
-/// Complains of names, quantities, and requests that do not fit their limits.
-pub(super) fn check(resources: &Map<String, Value>, path: &str, problems: &mut Problems) {
-    let part = |name: &str| resources.get(name).and_then(Value::as_object);
-    let (requests, limits) = (part("requests"), part("limits"));
-    for (name, part) in [("requests", requests), ("limits", limits)] {
+/// The same with powers of 1024, from 1024 on.
+const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+/// One, in billionths.
+const ONE: i128 = 1_000_000_000;
+
+/// The resources as the API server stores them: quantities in their shortest form, and the limit as the request where
+/// none is asked for. What Kubernetes would refuse is complained of.
+pub(super) fn read(
+    resources: &Map<String, Value>,
+    path: &str,
+    problems: &mut Problems,
+) -> Map<String, Value> {
+    let mut part = |name: &str| {
+        let mut quantities = Vec::new();
+        let part = resources.get(name).and_then(Value::as_object);
         for (resource, value) in part.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let path = format!("{path}.{name}.{resource}");
             if !COMMON.contains(&resource.as_str()) && !is_extended(resource) {
-                problems.error(
-                    Code::BadValue,
+                problems.bad(
                     &path,
                     "no container has such a resource",
                     "use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu",
                 );
-            } else if quantity(value).is_none() {
-                problems.error(
-                    Code::BadValue,
-                    &path,
-                    "it is no quantity",
-                    "write one such as 500m, 2 or 1Gi",
-                );
+            }
+            match Quantity::read(value) {
+                Some(quantity) => quantities.push((resource.clone(), quantity)),
+                None => problems.bad(&path, "it is no quantity", "write one such as 500m, 2 or 1Gi"),
             }
         }
-    }
-    for (resource, request) in requests.into_iter().flatten() {
-        let limit = limits
-            .and_then(|limits| limits.get(resource))
-            .filter(|limit| !limit.is_null());
+        quantities
+    };
+    let (mut requests, limits) = (part("requests"), part("limits"));
+    for (resource, request) in &requests {
+        let limit = limits.iter().find(|(limited, _)| limited == resource);
+        let limit = limit.map(|(_, limit)| limit.billionths);
         let path = format!("{path}.requests.{resource}");
-        match (quantity(request), limit.map(quantity)) {
-            (Some(request), Some(Some(limit))) if request > limit => {
-                problems.error(
-                    Code::BadValue,
-                    &path,
-                    "it is more than its limit",
-                    "raise the limit",
-                );
-            }
-            (Some(request), limit) if is_extended(resource) && limit != Some(Some(request)) => problems
-                .error(
-                    Code::BadValue,
-                    &path,
-                    "a resource of this kind has a limit of the same quantity",
-                    "give the limit alone: it is the request, too",
-                ),
-            _ => {}
+        if limit.is_some_and(|limit| request.billionths > limit) {
+            problems.bad(&path, "it is more than its limit", "raise the limit");
+        } else if is_extended(resource) && limit != Some(request.billionths) {
+            problems.error(
+                Code::BadValue,
+                &path,
+                "a resource of this kind has a limit of the same quantity",
+                "give the limit alone: it is the request, too",
+            );
         }
     }
+    for (resource, limit) in &limits {
+        if !requests.iter().any(|(requested, _)| requested == resource) {
+            requests.push((resource.clone(), *limit));
+        }
+    }
+    let written = |quantities: Vec<(String, Quantity)>| -> Map<String, Value> {
+        let text = |(resource, quantity): (String, Quantity)| (resource, json!(quantity.canonical()));
+        quantities.into_iter().map(text).collect()
+    };
+    [("limits", written(limits)), ("requests", written(requests))]
+        .into_iter()
+        .filter(|(_, part)| !part.is_empty())
+        .map(|(name, part)| (name.to_owned(), Value::Object(part)))
+        .collect()
 }
 
 fn is_extended(resource: &str) -> bool {
     resource.contains('/') && is_label_key(resource)
 }
 
-/// The quantity as a number (apimachinery, `resource.ParseQuantity`); none for what is no quantity or less than 0.
-fn quantity(value: &Value) -> Option<f64> {
-    let Value::String(text) = value else {
-        return value.as_f64().filter(|number| *number >= 0.0);
-    };
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-        .unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
-    // `parse` would take an exponent, which stands in the suffix here.
-    let number: f64 = number.parse().ok()?;
-    let factor = SUFFIXES
-        .iter()
-        .find(|(known, _)| *known == suffix)
-        .map(|(_, factor)| *factor);
-    let exponent = || {
-        let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-        Some(10_f64.powi(exponent))
-    };
-    Some(number * factor.or_else(exponent)?)
+/// A quantity (apimachinery, `resource.Quantity`), without exponents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quantity {
+    billionths: i128,
+    is_binary: bool,
+}
+
+impl Quantity {
+    /// Reads a text or a number; none for what is no quantity, less than 0 or finer than a billionth.
+    fn read(value: &Value) -> Option<Self> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let text = text.strip_prefix('+').unwrap_or(&text);
+        let end = text
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .unwrap_or(text.len());
+        let (number, suffix) = text.split_at(end);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = format!("{whole}{fraction}");
+        let power = |base: i128, exponent: usize| base.checked_pow(u32::try_from(exponent).ok()?);
+        let place = |suffixes: &[&str]| suffixes.iter().position(|known| *known == suffix);
+        let (factor, is_binary) = match (place(&DECIMAL), place(&BINARY)) {
+            (Some(place), _) => (power(1_000, place)?, false),
+            (_, Some(place)) => (power(1_024, place + 1)?.checked_mul(ONE)?, true),
+            (None, None) => return None,
+        };
+        // Parsing refuses a second point, and a number without digits.
+        let scaled = digits.parse::<i128>().ok()?.checked_mul(factor)?;
+        let divisor = power(10, fraction.len())?;
+        (scaled % divisor == 0).then(|| Self {
+            billionths: scaled / divisor,
+            is_binary,
+        })
+    }
+
+    /// The text as the API server writes it: no fraction, the longest suffix.
+    fn canonical(self) -> String {
+        let Self {
+            billionths,
+            is_binary,
+        } = self;
+        let is_binary = is_binary && billionths % ONE == 0 && billionths >= 1_024 * ONE;
+        let (mut number, step, suffixes) = if is_binary {
+            (billionths / ONE / 1_024, 1_024, &BINARY[..])
+        } else {
+            (billionths, 1_000, &DECIMAL[..])
+        };
+        if number == 0 {
+            return "0".to_owned();
+        }
+        if is_binary && billionths / ONE % 1_024 != 0 {
+            return (billionths / ONE).to_string();
+        }
+        let mut suffixes = suffixes.iter().copied();
+        let mut suffix = suffixes.next().unwrap_or_default();
+        for longer in suffixes {
+            if number % step != 0 {
+                break;
+            }
+            number /= step;
+            suffix = longer;
+        }
+        format!("{number}{suffix}")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::quantity;
+    use super::Quantity;
 
     #[test]
-    fn quantities_are_read_as_kubernetes_reads_them() {
+    fn quantities_are_read_and_written_as_by_kubernetes() {
         for (value, expected) in [
-            (json!(2), Some(2.0)),
-            (json!(0.5), Some(0.5)),
-            (json!("500m"), Some(0.5)),
-            (json!("1Gi"), Some(1_073_741_824.0)),
-            (json!("1.5k"), Some(1500.0)),
-            (json!("1e3"), Some(1000.0)),
-            (json!("1E"), Some(1e18)),
-            (json!("+1"), Some(1.0)),
+            (json!(2), Some("2")),
+            (json!(0), Some("0")),
+            (json!("0Gi"), Some("0")),
+            (json!(0.5), Some("500m")),
+            (json!("1000m"), Some("1")),
+            (json!("1500m"), Some("1500m")),
+            (json!("1000"), Some("1k")),
+            (json!("1.5k"), Some("1500")),
+            (json!("+1"), Some("1")),
+            (json!("1."), Some("1")),
+            (json!(".5"), Some("500m")),
+            (json!("1Gi"), Some("1Gi")),
+            (json!("1024Mi"), Some("1Gi")),
+            (json!("1.5Gi"), Some("1536Mi")),
+            (json!("1.5Ki"), Some("1536")),
+            (json!("0.5Ki"), Some("512")),
+            (json!("0.1Ki"), Some("102400m")),
+            (json!("1E"), Some("1E")),
             (json!("-1"), None),
             (json!(-1), None),
             (json!(""), None),
             (json!("1 Gi"), None),
             (json!("1GB"), None),
+            (json!("1e3"), None),
             (json!("Gi"), None),
             (json!("."), None),
             (json!("1.2.3"), None),
+            (json!("0.1n"), None),
             (json!(true), None),
         ] {
-            assert_eq!(quantity(&value), expected, "{value}");
+            let read = Quantity::read(&value).map(Quantity::canonical);
+            assert_eq!(read.as_deref(), expected, "{value}");
         }
     }
 }

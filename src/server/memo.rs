@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     engine::setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     names::Component,
+    policy::index::Rank,
 };
 
 /// How many setups a table is made for at first; it grows.
@@ -112,6 +113,7 @@ struct OwnedKey {
     release: Option<Box<str>>,
     namespace: Option<Box<str>>,
     agent_version: Option<Box<str>>,
+    policies: Box<[Rank]>,
 }
 
 impl OwnedKey {
@@ -122,6 +124,7 @@ impl OwnedKey {
             release: self.release.as_deref(),
             namespace: self.namespace.as_deref(),
             agent_version: self.agent_version.as_deref(),
+            policies: &self.policies,
         }
     }
 }
@@ -134,6 +137,7 @@ impl From<SetupKey<'_>> for OwnedKey {
             release,
             namespace,
             agent_version,
+            policies,
         } = key;
         Self {
             component,
@@ -141,6 +145,7 @@ impl From<SetupKey<'_>> for OwnedKey {
             release: release.map(Box::from),
             namespace: namespace.map(Box::from),
             agent_version: agent_version.map(Box::from),
+            policies: Box::from(policies),
         }
     }
 }
@@ -162,8 +167,17 @@ impl Hash for Borrowed<'_> {
             release,
             namespace,
             agent_version,
+            policies,
         } = self.0;
-        (component.as_str(), values, release, namespace, agent_version).hash(state);
+        (
+            component.as_str(),
+            values,
+            release,
+            namespace,
+            agent_version,
+            policies,
+        )
+            .hash(state);
     }
 }
 
@@ -184,11 +198,9 @@ impl Weighter<OwnedKey, Arc<Setup>> for Bytes {
 }
 
 fn weight_of_key(key: &OwnedKey) -> usize {
-    [&key.values, &key.release, &key.namespace, &key.agent_version]
-        .into_iter()
-        .flatten()
-        .map(|text| text.len())
-        .sum()
+    let texts = [&key.values, &key.release, &key.namespace, &key.agent_version];
+    let length: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+    length + size_of_val(&key.policies[..])
 }
 
 /// What a setup holds besides itself. Elements of lists count with their size and their texts; a source or a path is
@@ -201,9 +213,11 @@ fn weight_of(setup: &Setup) -> usize {
     let lists = size_of_val(&setup.env[..])
         + size_of_val(&setup.pull_secrets[..])
         + size_of_val(&setup.tolerations[..])
+        + size_of_val(&setup.fields[..])
         + size_of_val(&setup.annotations[..])
         + size_of_val(&setup.settings[..])
         + size_of_val(&setup.findings[..])
+        + size_of_val(&setup.of_pods[..])
         + size_of_val(&setup.policies[..]);
     let env: usize = setup.env.iter().map(|it| texts(&it.entry, &it.shown)).sum();
     let pull_secrets: usize = setup
@@ -216,6 +230,7 @@ fn weight_of(setup: &Setup) -> usize {
         .iter()
         .map(|it| texts(&it.entry, &it.shown))
         .sum();
+    let fields: usize = setup.fields.iter().map(|it| texts(&it.entry, &it.shown)).sum();
     let settings: usize = setup
         .settings
         .iter()
@@ -224,9 +239,10 @@ fn weight_of(setup: &Setup) -> usize {
     let findings: usize = setup
         .findings
         .iter()
+        .chain(&setup.of_pods)
         .map(|it| it.path.len() + it.message.len() + it.mend.len())
         .sum();
-    config + lists + env + pull_secrets + tolerations + settings + findings
+    config + lists + env + pull_secrets + tolerations + fields + settings + findings
 }
 
 fn weight_of_value(value: &Value) -> usize {

@@ -1,9 +1,11 @@
 //! What is told to the user and to the audit log is bounded, whatever the object holds.
 
-use alumet_injector::engine::setup::{PolicyDefaults, Snapshot};
 use serde_json::{Value, json};
 
-use crate::admission::{answered, asked, review};
+use crate::{
+    admission::{answered, asked, review},
+    policies,
+};
 
 fn config_map(values: &str) -> Value {
     json!({
@@ -104,18 +106,10 @@ fn errors_are_told_before_warnings() {
 
 #[test]
 fn the_audit_log_gets_the_policies_and_no_more_than_it_can_take() {
-    let policy = |name: &str| PolicyDefaults {
-        name: name.to_owned(),
-        plugins: json!({"rapl": {"enable": true, "poll_interval": "3s"}, "procfs": {"enable": true}})
-            .as_object()
-            .unwrap()
-            .clone(),
-    };
+    let spec = r#"{"defaults": {"plugins": {"rapl": {"enable": true, "poll_interval": "3s"}, "procfs": {"enable": true}}}}"#;
     let values = with_unknown_keys(&[]);
     let body = |object: &Value| review("CREATE", Some("n"), object).to_string();
-    let snapshot = Snapshot {
-        policies: vec![policy("central-energy")],
-    };
+    let snapshot = policies::snapshot(&policies::of_cluster("central-energy", spec));
     let mut object = config_map(&values);
     let (_, response, patch) = asked(&snapshot, body(&object).as_bytes());
     let audit = &response["auditAnnotations"];

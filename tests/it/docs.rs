@@ -13,6 +13,7 @@ use alumet_injector::{
     agent_config::codes::CODES,
     cli::Cli,
     engine::report::{Note, Reason},
+    policy_document::Code,
 };
 use clap::CommandFactory as _;
 
@@ -233,7 +234,7 @@ fn the_exit_codes_of_the_help_are_documented() {
 }
 
 /// One table for each closed set.
-fn code_tables() -> [(&'static str, String); 4] {
+fn code_tables() -> [(&'static str, String); 5] {
     let table = |rows: &mut dyn Iterator<Item = (&str, String)>| {
         let rows: String = rows
             .map(|(code, sentence)| format!("| `{code}` | {sentence} |\n"))
@@ -262,6 +263,10 @@ fn code_tables() -> [(&'static str, String); 4] {
             table(&mut Note::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
         ),
         ("findings", table(&mut { findings })),
+        (
+            "policies",
+            table(&mut Code::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
+        ),
     ]
 }
 

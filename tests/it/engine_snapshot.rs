@@ -5,11 +5,13 @@ use alumet_injector::{
         self, Plan,
         facts::Facts,
         object::ObjectView,
-        setup::{Fresh, PolicyDefaults, Snapshot},
+        setup::{Fresh, Snapshot},
     },
     source::Source,
 };
 use serde_json::{Value, json};
+
+use crate::policies;
 
 fn config_map(plugins: &Value) -> Value {
     let values = json!({
@@ -26,13 +28,8 @@ fn config_map(plugins: &Value) -> Value {
 }
 
 fn snapshot(plugins: &Value) -> Snapshot {
-    let plugins = plugins.as_object().cloned().unwrap();
-    Snapshot {
-        policies: vec![PolicyDefaults {
-            name: "sampling".to_owned(),
-            plugins,
-        }],
-    }
+    let spec = json!({"defaults": {"plugins": plugins}});
+    policies::snapshot(&policies::of_cluster("sampling", &spec.to_string()))
 }
 
 fn planned(object: &Value, snapshot: &Snapshot) -> (Plan, Value) {

@@ -1,6 +1,7 @@
 //! Each directory of `tests/golden` is one case: `object.yaml`, then `change-1.yaml` and so on, which are merge patches
 //! (RFC 7386) of what came out of the step before. Each step has an expected patch and an expected report, and is
-//! planned a second time, which must find nothing to do. `BLESS=1` rewrites what is expected.
+//! planned a second time, which must find nothing to do. `policies.yaml`, where there is one, has the policies.
+//! `BLESS=1` rewrites what is expected.
 
 use std::{fs, path::Path};
 
@@ -16,7 +17,10 @@ use alumet_injector::{
 };
 use serde_json::Value;
 
-use crate::files::{golden, root};
+use crate::{
+    files::{golden, root},
+    policies,
+};
 
 #[test]
 fn every_case_gives_the_expected_patch_and_report() {
@@ -33,6 +37,7 @@ fn every_case_gives_the_expected_patch_and_report() {
 
 fn run(case: &Path) {
     let mut object = load_file(&case.join("object.yaml"));
+    let snapshot = snapshot_of(case);
     for step in 0.. {
         let suffix = if step == 0 {
             String::new()
@@ -47,12 +52,7 @@ fn run(case: &Path) {
             json_patch::merge(&mut object, &load_file(&change));
         }
         let facts = facts_of(case);
-        let plan = engine::plan(
-            &ObjectView::read(&object).unwrap(),
-            &facts,
-            &Snapshot::default(),
-            &Fresh,
-        );
+        let plan = engine::plan(&ObjectView::read(&object).unwrap(), &facts, &snapshot, &Fresh);
         golden(
             &case.join(format!("patch{suffix}.json")),
             &format!("{:#}\n", serde_json::to_value(&plan.patch).unwrap()),
@@ -64,12 +64,7 @@ fn run(case: &Path) {
 
         let before = object.clone();
         json_patch::patch(&mut object, &plan.patch).unwrap();
-        let again = engine::plan(
-            &ObjectView::read(&object).unwrap(),
-            &facts,
-            &Snapshot::default(),
-            &Fresh,
-        );
+        let again = engine::plan(&ObjectView::read(&object).unwrap(), &facts, &snapshot, &Fresh);
         assert!(
             again.patch.0.is_empty(),
             "{}: a second time: {}",
@@ -107,6 +102,12 @@ fn facts_of(case: &Path) -> Facts<'static> {
         agent_version: Known::Unknown,
         ..Facts::RENDER
     }
+}
+
+/// A snapshot with the policies of the case.
+pub(crate) fn snapshot_of(case: &Path) -> Snapshot {
+    fs::read_to_string(case.join("policies.yaml"))
+        .map_or_else(|_| Snapshot::default(), |stream| policies::snapshot(&stream))
 }
 
 fn load_file(file: &Path) -> Value {

@@ -8,14 +8,14 @@ use alumet_injector::{
         facts::Facts,
         object::ObjectView,
         report::{Note, Outcome, Reason},
-        setup::{Fresh, Snapshot},
+        setup::Fresh,
     },
     manifest::{load, stream},
     names::STATUS_ANNOTATION,
 };
 use serde_json::Value;
 
-use crate::{files::root, stored::stored};
+use crate::{files::root, golden::snapshot_of, stored::stored};
 
 fn cases() -> Vec<PathBuf> {
     let entries = fs::read_dir(root("tests/golden")).unwrap();
@@ -99,7 +99,7 @@ fn every_golden_case_comes_out_as_it_went_in() {
         let again = engine::plan(
             &ObjectView::read(&back).unwrap(),
             &Facts::RENDER,
-            &Snapshot::default(),
+            &snapshot_of(&case),
             &Fresh,
         );
         let mut anew = back;

@@ -37,7 +37,15 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("telemetry", &[]),
     (
         "server",
-        &["names", "finding", "engine", "admission", "certs", "telemetry"],
+        &[
+            "names",
+            "finding",
+            "policy",
+            "engine",
+            "admission",
+            "certs",
+            "telemetry",
+        ],
     ),
     ("cluster", &["names", "certs", "telemetry"]),
     ("cli", &["names"]),

@@ -18,6 +18,8 @@ mod admission_bounds;
 mod admission_doors;
 /// Objects that were made to cost more than they should.
 mod admission_hostile;
+/// What policies say of objects with errors.
+mod admission_policies;
 /// No body makes admission panic, and every answer holds.
 mod admission_properties;
 /// The agent's configuration from values: against texts written by hand.
@@ -92,10 +94,16 @@ mod manifest_stream;
 /// Markdown, as far as the tests of the documents read it.
 #[path = "../markdown.rs"]
 mod markdown;
+/// Policies for tests.
+mod policies;
 /// Documents of policies, and the sentence for each fault.
 mod policy_document;
 /// The index of policies against looking at every policy.
 mod policy_index;
+/// Who wins, row by row.
+mod policy_precedence;
+/// What policies add can be taken out, and changes nothing of the user's.
+mod policy_properties;
 /// Label selectors, as Kubernetes has them.
 mod policy_selector;
 /// Whole streams of any shape: foreign documents stay, ours go in and come out again.

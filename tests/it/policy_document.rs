@@ -118,7 +118,13 @@ fn a_whole_policy_is_read() {
     assert_eq!(defaults.env["RUST_LOG"], EnvValue::Text("info".to_owned()));
     assert_eq!(defaults.env["PROXY"], secret);
     assert_eq!(defaults.node_selector["disk"], "ssd");
-    assert_eq!(defaults.resources["limits"]["nvidia.com/gpu"], 1);
+    assert_eq!(
+        json!(defaults.resources),
+        json!({
+            "limits": {"memory": "1Gi", "nvidia.com/gpu": "1"},
+            "requests": {"cpu": "100m", "memory": "64Mi", "nvidia.com/gpu": "1"},
+        })
+    );
     assert_eq!(defaults.runtime_class_name, text("nvidia"));
 
     assert_eq!(second.scope, Scope::Namespace("team-a".to_owned()));
@@ -166,13 +172,16 @@ fn each_fault_has_its_sentence() {
          format!("{p}error[literal-secret]: spec.defaults.plugins.influxdb.token: a secret stands here as plain text (not shown); write {{fromSecret: {{name: <Secret>, key: <key>}}}}\n")),
         ("a literal secret in a variable", policy("{defaults: {env: {INFLUX_TOKEN: hunter2}}}"),
          format!("{p}error[literal-secret]: spec.defaults.env.INFLUX_TOKEN: a secret stands here as plain text (not shown); write `secretEnv: {{INFLUX_TOKEN: {{name: <Secret>, key: <key>}}}}`\n")),
-        ("a password in an address", policy("{defaults: {influxdb: {host: 'https://me:hunter2@influx.example.org'}}}"),
+        ("a password in an address", policy("{defaults: {influxdb: {host: 'https://me:hunter2@influx.example.org', secretName: s}}}"),
          format!("{p}error[literal-secret]: spec.defaults.influxdb.host: the address has a password in it (not shown); take it out\n")),
-        ("a token in the group", policy("{defaults: {influxdb: {token: hunter2}}}"),
+        ("a token in the group", policy("{defaults: {influxdb: {host: 'https://a.example.org', secretName: s, token: hunter2}}}"),
          format!("{p}error[policy-field]: spec.defaults.influxdb.token: a policy has no field `token` here; known are `bucket`, `host`, `organization`, `secretKey`, `secretName`\n\
                   {p}error[literal-secret]: spec.defaults.influxdb.token: a secret stands here as plain text (not shown); write {{fromSecret: {{name: <Secret>, key: <key>}}}}\n")),
-        ("a database twice", policy("{defaults: {influxdb: {bucket: a}, plugins: {influxdb: {org: b}}}}"),
+        ("a database twice", policy("{defaults: {influxdb: {bucket: a, host: 'https://a.example.org', secretName: s}, plugins: {influxdb: {org: b}}}}"),
          format!("{p}error[policy-twice]: spec.defaults.influxdb: plugins.influxdb of the same policy names a database, too; keep them in one of the two places\n")),
+        ("half a database", policy("{defaults: {influxdb: {organization: a}}}"),
+         format!("{p}error[policy-missing]: spec.defaults.influxdb.host: it is not there, and a policy needs it; host and Secret come from one source: write both\n\
+                  {p}error[policy-missing]: spec.defaults.influxdb.secretName: it is not there, and a policy needs it; host and Secret come from one source: write both\n")),
         ("a selector that cannot be parsed", policy("{match: {objectSelector: {matchExpressions: [{key: a, operator: in, values: [b]}]}}}"),
          format!("{p}error[policy-value]: spec.match.objectSelector.matchExpressions[0].operator: there is no such operator; did you mean `In`?\n")),
         ("a selector without values", policy("{match: {namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}}"),

@@ -8,7 +8,7 @@ use std::{
 use alumet_injector::{
     names::Component,
     policy::{
-        index::{Asked, PolicyIndex, Rank},
+        index::{Asked, PolicyIndex, Rank, Selected},
         model::{Defaults, Match, Policy, Scope},
         selector::{Labels, Operator, Requirement, Selector},
     },
@@ -316,7 +316,7 @@ fn a_change_of_a_namespace_changes_a_copy_and_not_the_index_that_it_was_made_of(
     assert_eq!(titles(&index, &index.select(asked).matching), ["hpc"]);
     let mut later = index.clone();
     later.know_namespace("n", &team("web"));
-    assert_eq!(later.select(asked), Default::default());
+    assert_eq!(later.select(asked), Selected::default());
     assert_eq!(titles(&index, &index.select(asked).matching), ["hpc"]);
     later.forget_namespace("n");
     assert_eq!(titles(&later, &later.select(asked).undecided), ["hpc"]);

@@ -1,11 +1,12 @@
 //! The memo is a shortcut: with it, without it, and with one that is too small for anything, the answers are equal.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use alumet_injector::{
     admission::respond,
-    engine::setup::{Fresh, PolicyDefaults, Setup, SetupKey, Setups, Snapshot},
+    engine::setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     names::Component,
+    policy::index::{Asked, Rank},
     server::{
         memo::{Memo, Tally},
         world::{Admit, Worlds},
@@ -14,7 +15,10 @@ use alumet_injector::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::server_support::review;
+use crate::{
+    policies::{self, of_cluster},
+    server_support::review,
+};
 
 /// Few of each, so that keys come again, and differ from one another in one place only.
 const VALUES: [Option<&str>; 6] = [
@@ -27,6 +31,34 @@ const VALUES: [Option<&str>; 6] = [
 ];
 const NAMES: [Option<&str>; 3] = [None, Some("a"), Some("b")];
 
+/// Policies that each give something else.
+const POLICIES: [&str; 3] = [
+    "{priority: 1, defaults: {plugins: {rapl: {poll_interval: 7s}}}}",
+    "{defaults: {plugins: {rapl: {poll_interval: 9s}}, env: {A: x}}}",
+    "{defaults: {tolerations: [{operator: Exists}], nodeSelector: {a: b}}}",
+];
+
+/// Those policies, every one of which applies to everything.
+static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
+    let documents = POLICIES.iter().zip(["a", "b", "c"]);
+    let stream: String = documents.map(|(spec, name)| of_cluster(name, spec)).collect();
+    Arc::new(policies::snapshot(&stream))
+});
+
+/// Every choice of them.
+static CHOICES: LazyLock<Vec<Vec<Rank>>> = LazyLock::new(|| {
+    let all = SNAPSHOT.policies.select(Asked {
+        component: Component::Agent,
+        namespace: None,
+        pods: None,
+    });
+    assert_eq!(all.matching.len(), POLICIES.len());
+    let chosen = |bits: usize| (0..POLICIES.len()).filter(move |bit| bits & (1 << bit) != 0);
+    (0..1 << POLICIES.len())
+        .map(|bits| chosen(bits).map(|bit| all.matching[bit]).collect())
+        .collect()
+});
+
 fn key() -> impl Strategy<Value = SetupKey<'static>> {
     let name = || prop::sample::select(&NAMES[..]);
     (
@@ -35,29 +67,25 @@ fn key() -> impl Strategy<Value = SetupKey<'static>> {
         name(),
         name(),
         name(),
+        prop::sample::select(&CHOICES[..]),
     )
         .prop_map(
-            |(component, values, release, namespace, agent_version)| SetupKey {
+            |(component, values, release, namespace, agent_version, policies)| SetupKey {
                 component,
                 values,
                 release,
                 namespace,
                 agent_version,
+                policies: policies.leak(),
             },
         )
 }
 
 fn snapshot(poll_interval: Option<&str>) -> Snapshot {
-    let policies = poll_interval.map(|interval| PolicyDefaults {
-        name: "fast".to_owned(),
-        plugins: json!({"rapl": {"poll_interval": interval}})
-            .as_object()
-            .unwrap()
-            .clone(),
-    });
-    Snapshot {
-        policies: policies.into_iter().collect(),
-    }
+    let spec = |interval| format!("{{defaults: {{plugins: {{rapl: {{poll_interval: {interval}}}}}}}}}");
+    poll_interval.map_or_else(Snapshot::default, |interval| {
+        policies::snapshot(&of_cluster("fast", &spec(interval)))
+    })
 }
 
 fn memo(snapshot: &Arc<Snapshot>, bytes: u64) -> (Memo, Arc<Tally>) {
@@ -70,7 +98,7 @@ proptest! {
 
     #[test]
     fn the_memo_changes_no_setup(keys in prop::collection::vec(key(), 1..40), bytes in prop::sample::select(vec![1_u64, 20_000, 16 << 20])) {
-        let snapshot = Arc::new(snapshot(None));
+        let snapshot = Arc::clone(&*SNAPSHOT);
         let (memo, tally) = memo(&snapshot, bytes);
         for key in &keys {
             let (known, fresh) = (memo.setup(&snapshot, *key), Fresh.setup(&snapshot, *key));
@@ -85,7 +113,7 @@ proptest! {
 /// A key that is known is not worked out again, and each part of a key counts.
 #[test]
 fn each_part_of_a_key_tells_setups_apart() {
-    let snapshot = Arc::new(Snapshot::default());
+    let snapshot = Arc::clone(&*SNAPSHOT);
     let (memo, tally) = memo(&snapshot, 16 << 20);
     let first = SetupKey {
         component: Component::RelayClient,
@@ -93,6 +121,7 @@ fn each_part_of_a_key_tells_setups_apart() {
         release: Some("a"),
         namespace: None,
         agent_version: None,
+        policies: &CHOICES[3],
     };
     let keys = [
         first,
@@ -118,13 +147,17 @@ fn each_part_of_a_key_tells_setups_apart() {
             release: Some(""),
             ..first
         },
+        SetupKey {
+            policies: &CHOICES[1],
+            ..first
+        },
     ];
     for round in 1..=2 {
         for key in keys {
             memo.setup(&snapshot, key);
         }
         let numbers = tally.numbers(memo.weight());
-        assert_eq!((numbers.misses, numbers.hits), (6, 6 * (round - 1)));
+        assert_eq!((numbers.misses, numbers.hits), (7, 7 * (round - 1)));
     }
 }
 
@@ -138,6 +171,7 @@ fn what_is_asked_for_by_many_at_once_is_worked_out_once() {
         release: Some("a"),
         namespace: Some("b"),
         agent_version: None,
+        policies: &[],
     };
     let setups: Vec<Arc<Setup>> = std::thread::scope(|scope| {
         let asking: Vec<_> = (0..8)
@@ -164,6 +198,7 @@ fn its_weight_has_a_bound() {
             release: None,
             namespace: None,
             agent_version: None,
+            policies: &[],
         };
         memo.setup(&snapshot, key);
     }
@@ -181,6 +216,8 @@ fn another_snapshot_is_never_answered_from_the_memo() {
         release: Some("a"),
         namespace: Some("b"),
         agent_version: None,
+        // The one policy of the other snapshot, and none of this one.
+        policies: &CHOICES[1],
     };
     let text = |setup: &Setup| setup.config.as_ref().map(|config| config.text.clone());
     let of_one = text(&memo.setup(&one, key));

@@ -15,7 +15,7 @@ use crate::engine::{
     object::{Container, Named},
     record::{Record, hex8},
     report::Note,
-    setup::{Setup, Wanted},
+    setup::{Need, Setup, Wanted},
 };
 
 /// Longest name of a container, in bytes.
@@ -106,11 +106,9 @@ fn bring_one(
             .and_then(Value::as_object_mut);
         field.is_some_and(|field| field.remove("apiVersion").is_some()) && hash_of(&entry) == users.hash
     };
-    for (want, _) in merged
-        .given_way
-        .iter()
-        .filter(|(want, users)| users.hash != want.hash && !is_same_field(want, users))
-    {
+    for (want, _) in merged.given_way.iter().filter(|(want, users)| {
+        want.need == Need::Needed && users.hash != want.hash && !is_same_field(want, users)
+    }) {
         draft.warn(
             Note::UserWins,
             shown(&want.key),

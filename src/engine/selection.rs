@@ -1,0 +1,131 @@
+//! Which policies apply to an object, and the setup that follows from them and its values.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::Deserialize;
+
+use super::{
+    facts::{Facts, Operation},
+    kind::{Layout, pod_part},
+    object::{Labels, ObjectView, meta_or_empty},
+    report::Note,
+    setup::{Setup, SetupKey, Setups, Snapshot},
+    target::Target,
+};
+use crate::{
+    finding::{Finding, Severity},
+    names,
+    policy::{
+        index::{Asked, PolicyIndex, Rank, Selected},
+        model::{OnError, Policy},
+        selector,
+    },
+};
+
+/// How many policies a message names.
+const MOST_NAMED: usize = 5;
+
+/// What an object is given.
+pub(super) struct Given {
+    /// What it is to have.
+    pub(super) setup: Arc<Setup>,
+    /// The policy that has it refused if there are errors: the strongest one that says what becomes of it then.
+    pub(super) denied_by: Option<String>,
+    /// That of some policies it cannot be told whether they apply.
+    pub(super) undecided: Option<Finding>,
+}
+
+/// What the object is given by its values and the policies that apply to it.
+pub(super) fn given(
+    object: &ObjectView<'_>,
+    target: &Target<'_>,
+    facts: &Facts<'_>,
+    snapshot: &Snapshot,
+    setups: &dyn Setups,
+) -> Given {
+    let index = &snapshot.policies;
+    let Selected { matching, undecided } = if index.is_empty() {
+        Selected::default()
+    } else {
+        select(object, target, facts, index)
+    };
+    let meta = object.meta();
+    let release = facts
+        .release
+        .known()
+        .or_else(|| meta.annotation(names::RELEASE_ANNOTATION))
+        .or_else(|| meta.label(names::INSTANCE_LABEL));
+    let key = SetupKey {
+        component: target.component,
+        values: target.values,
+        release,
+        namespace: facts.namespace.known().or_else(|| meta.namespace.text()),
+        agent_version: facts.agent_version.known(),
+        policies: &matching,
+    };
+    let mut policies = matching.iter().filter_map(|rank| index.get(*rank));
+    Given {
+        setup: setups.setup(snapshot, key),
+        denied_by: policies
+            .find(|policy| policy.on_error.is_some())
+            .filter(|policy| policy.on_error == Some(OnError::Deny))
+            .map(Policy::title),
+        undecided: (!undecided.is_empty()).then(|| not_told(index, &undecided)),
+    }
+}
+
+fn select(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>, index: &PolicyIndex) -> Selected {
+    let written = target
+        .values
+        .filter(|_| facts.operation == Operation::Render)
+        .and_then(|values| serde_json::from_str::<Place<'_>>(values).ok())
+        .and_then(|place| place.namespace);
+    let of_object = object.meta().namespace.text();
+    let of_door = facts.namespace.known();
+    let namespace = match facts.operation {
+        // Helm knows where the release goes, and the chart wrote it; the door was told for what does not say it.
+        Operation::Render => of_object.or(written.as_deref()).or(of_door),
+        Operation::Create | Operation::Update => of_door.or(of_object),
+    };
+    let none = Labels::default();
+    let pods: Option<&dyn selector::Labels> = match target.layout {
+        Layout::ConfigMap => None,
+        Layout::Pod | Layout::Template | Layout::CronJob => {
+            let pod = pod_part(object, target.layout).ok();
+            let labels = pod.and_then(|pod| meta_or_empty(pod.metadata).labels.get());
+            Some(labels.unwrap_or(&none))
+        }
+    };
+    index.select(Asked {
+        component: target.component,
+        namespace,
+        pods,
+    })
+}
+
+/// What the values say of the place that the object goes to.
+#[derive(Deserialize)]
+struct Place<'a> {
+    #[serde(borrow, default)]
+    namespace: Option<Cow<'a, str>>,
+}
+
+fn not_told(index: &PolicyIndex, undecided: &[Rank]) -> Finding {
+    let titles = undecided.iter().filter_map(|rank| index.get(*rank));
+    let mut named: Vec<String> = titles
+        .take(MOST_NAMED)
+        .map(|policy| format!("`{}`", policy.title()))
+        .collect();
+    if undecided.len() > MOST_NAMED {
+        named.push(format!("{} more", undecided.len() - MOST_NAMED));
+    }
+    Note::PolicyUndecided.finding(
+        Severity::Warning,
+        "metadata.namespace".to_owned(),
+        format!(
+            "it cannot be told whether these policies apply, so they do not: {}; the namespace or its labels are not known",
+            named.join(", ")
+        ),
+        "say them with --namespace and --namespace-labels, or let the webhook complete the object".to_owned(),
+    )
+}
