@@ -162,7 +162,7 @@ pub(crate) async fn one_after_the_other(
     calls
 }
 
-/// Keeps this thread from sleeping in the kernel. To wake a sleeper costs whoever writes to it as much as a third of a
+/// Keeps this thread from sleeping in the kernel. To wake a sleeper costs whoever writes to it as much as an eighth of a
 /// call, and only a program that is slower than this one would pay for it.
 async fn stay_awake() {
     loop {
