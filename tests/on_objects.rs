@@ -253,7 +253,7 @@ fn secrets() -> Vec<Row> {
         values: json!({"imagePullSecrets": [name]}),
         spec: json!({"imagePullSecrets": [{"name": name}]}),
         findings: placed(findings, ""),
-        // It takes any name, also one that no Secret can have.
+        // It takes any name. We find fault with one that no Secret can have: it would be looked for in vain.
         server: Takes,
     };
     let long = "a".repeat(254);
@@ -289,6 +289,11 @@ fn secrets() -> Vec<Row> {
         of_release("db_auth", bad_of_release, Refuses),
         pull("registry.example.org", &[]),
         pull("Registry", bad_pull),
-        pull("", bad_pull),
+        Row {
+            values: json!({"imagePullSecrets": ["", {"name": ""}]}),
+            spec: json!({}),
+            findings: Vec::new(),
+            server: Takes,
+        },
     ]
 }

@@ -7,9 +7,9 @@ const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 /// What the name of a Secret is, in words.
-pub(super) const SECRET_NAME: &str = "the name of a Secret: lowercase letters, digits, `-` and `.`";
+pub const SECRET_NAME: &str = "the name of a Secret: at most 253 lowercase letters, digits, `-` and `.`, with a letter or digit at both ends and beside each `.`";
 /// What a key of a Secret is, in words.
-pub(super) const SECRET_KEY: &str = "a key of a Secret: letters, digits, `-`, `_` and `.`";
+pub const SECRET_KEY: &str = "a key of a Secret: at most 253 letters, digits, `-`, `_` and `.`, neither `.` alone nor `..` at its beginning";
 
 /// Whether an object such as a Secret can have this name (`IsDNS1123Subdomain`).
 pub(super) fn is_object_name(text: &str) -> bool {

@@ -265,6 +265,10 @@ impl Reader {
         let mut names = Vec::new();
         for (index, item) in self.list(map, key).iter().enumerate() {
             let name = item.get("name").unwrap_or(item);
+            // Helm's usual result of a value that nobody set; the API server takes it for none, too.
+            if name.as_str() == Some("") {
+                continue;
+            }
             names.extend(self.secret_name(name, &format!("{key}[{index}]")));
         }
         names

@@ -1,5 +1,6 @@
-//! Values that come to stand on an object as they are: the injector finds fault with exactly those for which the API server
-//! would refuse the object, so that nothing in the values keeps an object out of the cluster.
+//! Values that come to stand on an object as they are: the injector finds fault with all those for which the API server
+//! would refuse the object, so that nothing in the values keeps an object out of the cluster. The few others that it
+//! finds fault with are rows of the same table.
 
 use serde_json::{Value, json};
 
