@@ -38,7 +38,7 @@ pub struct Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.source {
-            Some(source) => write!(f, "document {} ({source})", self.number),
+            Some(source) => write!(f, "document {} ({})", self.number, source),
             None => write!(f, "document {}", self.number),
         }
     }

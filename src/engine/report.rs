@@ -4,6 +4,7 @@ use crate::{
     finding::{Finding, Severity, any_error},
     names::Component,
     source::Source,
+    text::printable,
 };
 
 /// Declares a closed set of codes, each with its sentence.
@@ -181,9 +182,10 @@ impl Report {
         if self.kind.is_empty() {
             return "object without a kind".to_owned();
         }
-        match &self.namespace {
+        // Names are what somebody wrote into a file, and this goes to terminals.
+        printable(&match &self.namespace {
             Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
             None => format!("{} {}", self.kind, self.name),
-        }
+        })
     }
 }

@@ -115,6 +115,22 @@ fn errors_in_one_object_do_not_hide_what_changes_in_another() {
 }
 
 #[test]
+fn no_name_commands_the_terminal_or_writes_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = CLIENT.replace("name: good", r#"name: "x\e[2J\n+++ y""#);
+    fs::write(folder.path().join("in.yaml"), named).unwrap();
+    for command in ["diff", "explain"] {
+        let output = injector(folder.path(), &[command, "in.yaml"]);
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains("ConfigMap x [2J +++ y"), "{stdout}");
+        assert!(
+            !stdout.contains('\u{1b}') && !stdout.contains("\n+++ y"),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let broken = "# injector.alumet.dev/component\nkind: [\n";

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("policy", &["names"]),
     (
         "engine",
-        &["names", "source", "finding", "agent_config", "policy"],
+        &["names", "source", "finding", "text", "agent_config", "policy"],
     ),
     ("manifest", &["names", "finding"]),
     (
