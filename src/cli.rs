@@ -13,7 +13,10 @@ pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
 #[cfg(feature = "server")]
 pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
 
-use crate::names::Component;
+use crate::{
+    kubernetes::{is_label_key, is_label_value},
+    names::Component,
+};
 
 /// Completes Alumet's Kubernetes objects: agent configuration, secrets, pull secrets, tolerations.
 ///
@@ -43,7 +46,7 @@ pub enum Command {
     Diff(Diff),
     /// Print the agent's configuration (TOML) for the values of one component.
     Config(Config),
-    /// Check values, agent configurations (TOML) or manifests as the agent would read them.
+    /// Check values, policies, agent configurations (TOML) or manifests as the agent would read them.
     Check(Check),
     /// Print the catalogue of agent plugins, or all about one.
     Catalog(Catalog),
@@ -71,6 +74,26 @@ pub struct FactsArgs {
     /// Version of the agent (an image tag), for values that do not say it.
     #[arg(long, value_name = "TAG")]
     pub agent_version: Option<String>,
+    /// Labels of that namespace, for policies that select by them.
+    #[arg(
+        long,
+        value_name = "KEY=VALUE,...",
+        value_delimiter = ',',
+        value_parser = label,
+        requires = "namespace"
+    )]
+    pub namespace_labels: Option<Vec<(String, String)>>,
+    /// Policies.
+    #[command(flatten)]
+    pub policies: PolicyArgs,
+}
+
+/// Where policies are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PolicyArgs {
+    /// A file with policies, or a directory whose .yaml, .yml and .json files have them; may be repeated.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub policy: Vec<PathBuf>,
 }
 
 /// `post-render`.
@@ -135,7 +158,7 @@ pub struct Config {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Files: TOML by the ending `.toml`, manifests by `apiVersion`, else values; `-` is stdin.
+    /// Files: TOML by the ending `.toml`, policies and manifests by `apiVersion`, else values; `-` is stdin.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Whose configuration or values they are, where the file does not say.
@@ -176,6 +199,15 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if is_label_key(key) && is_label_value(value) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("not a label such as `team=hpc`".to_owned()),
+    }
 }
 
 fn component(text: &str) -> Result<Component, String> {

@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod helm_values;
 mod io;
+mod policies;
 mod post_render;
 mod print;
 #[cfg(feature = "server")]

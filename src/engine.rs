@@ -21,4 +21,5 @@ mod unplan;
 
 pub use conclusion::Plan;
 pub use plan::{explain, plan};
+pub use selection::configure;
 pub use unplan::unplan;

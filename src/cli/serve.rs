@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
+use super::PolicyArgs;
+
 /// `serve`.
 ///
 /// Sizes are bytes; times have a unit (`5s`, `500ms`).
@@ -26,6 +28,9 @@ pub struct Serve {
     /// The private key of that certificate, PEM; read anew when it changes.
     #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
     pub tls_key_file: Option<PathBuf>,
+    /// Policies, read once at the start.
+    #[command(flatten)]
+    pub policies: PolicyArgs,
     /// Where the certificate is kept instead.
     #[command(flatten)]
     pub self_managed: SelfManaged,

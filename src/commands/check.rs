@@ -8,13 +8,17 @@ use super::{
     exit::{Exit, Failure},
     explain::explained,
     helm_values::{agent_values, components_of, read_values},
-    io, print,
+    io, policies,
+    post_render::known,
+    print,
 };
 use crate::{
-    agent_config::{self, Request, check_toml, equal_to_default, values::AgentValues},
+    agent_config::{check_toml, equal_to_default, values::AgentValues},
     cli::{Check, FactsArgs, Output},
+    engine::{self, setup::Snapshot},
     finding::{Finding, Severity},
     names::Component,
+    policy_document::{GROUP, PolicyReader, Problem},
     post_render::Planned,
 };
 
@@ -28,6 +32,7 @@ struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Toml,
+    Policies,
     Manifests,
     Values,
 }
@@ -40,12 +45,14 @@ pub(super) fn run(args: Check) -> Result<Exit, Failure> {
         strict,
         output,
     } = args;
-    let mut found = Vec::new();
+    let snapshot = policies::snapshot(&facts)?;
+    let (mut found, mut reader) = (Vec::new(), PolicyReader::default());
     for file in &files {
         let bytes = io::read(file)?;
         let place = file.display().to_string();
         match content_of(file, &bytes) {
-            Content::Manifests => found.extend(manifests(&place, &bytes, &facts)?),
+            Content::Policies => reader.read(&place, &bytes),
+            Content::Manifests => found.extend(manifests(&place, &bytes, &facts, &snapshot)?),
             Content::Toml => {
                 let findings = check_toml(io::text(file, &bytes)?, component, facts.agent_version.as_deref());
                 found.extend(findings.into_iter().map(|finding| Found {
@@ -53,9 +60,21 @@ pub(super) fn run(args: Check) -> Result<Exit, Failure> {
                     finding,
                 }));
             }
-            Content::Values => found.extend(values(&place, io::text(file, &bytes)?, component, &facts)?),
+            Content::Values => found.extend(values(
+                &place,
+                io::text(file, &bytes)?,
+                component,
+                &facts,
+                &snapshot,
+            )?),
         }
     }
+    let (_, problems) = reader.finish();
+    found.extend(
+        problems
+            .into_iter()
+            .map(|Problem { place, finding }| Found { place, finding }),
+    );
     let count = |severity| {
         found
             .iter()
@@ -92,7 +111,9 @@ fn content_of(file: &Path, bytes: &[u8]) -> Content {
     };
     let is_json_object =
         || serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.get("kind").is_some());
-    if starts(b"apiVersion:") || starts(b"kind:") || is_json_object() {
+    if holds_policies(bytes) {
+        Content::Policies
+    } else if starts(b"apiVersion:") || starts(b"kind:") || is_json_object() {
         Content::Manifests
     } else if starts(b"[plugins") {
         Content::Toml
@@ -101,7 +122,22 @@ fn content_of(file: &Path, bytes: &[u8]) -> Content {
     }
 }
 
-fn manifests(place: &str, stream: &[u8], facts: &FactsArgs) -> Result<Vec<Found>, Failure> {
+/// Whether a document says that it is a policy.
+fn holds_policies(bytes: &[u8]) -> bool {
+    let before = |at: usize| {
+        let punctuation = |byte: &u8| matches!(*byte, b' ' | b':' | b'"' | b'\'');
+        let end = bytes[..at].iter().rposition(|byte| !punctuation(byte));
+        end.is_some_and(|end| bytes[..=end].ends_with(b"apiVersion"))
+    };
+    memchr::memmem::find_iter(bytes, GROUP).any(before)
+}
+
+fn manifests(
+    place: &str,
+    stream: &[u8],
+    facts: &FactsArgs,
+    snapshot: &Snapshot,
+) -> Result<Vec<Found>, Failure> {
     let of_object = |Planned { origin, report }: Planned| {
         let place = format!("{place}: {origin}: {}", report.object());
         report.findings.into_iter().map(move |finding| Found {
@@ -109,7 +145,7 @@ fn manifests(place: &str, stream: &[u8], facts: &FactsArgs) -> Result<Vec<Found>
             finding,
         })
     };
-    Ok(explained(&place, stream, facts)?
+    Ok(explained(&place, stream, facts, snapshot)?
         .into_iter()
         .flat_map(of_object)
         .collect())
@@ -120,6 +156,7 @@ fn values(
     text: &str,
     component: Option<Component>,
     facts: &FactsArgs,
+    snapshot: &Snapshot,
 ) -> Result<Vec<Found>, Failure> {
     let file = read_values(text).map_err(|error| Failure::Refused(format!("{place}: {error}")))?;
     let components = match component {
@@ -133,16 +170,10 @@ fn values(
     }
     let mut found = Vec::new();
     for component in components {
-        let (values, mut findings) = AgentValues::from_value(&agent_values(&file, component, facts));
-        let request = Request {
-            component,
-            values: &values,
-            layers: &[],
-            release: None,
-            namespace: None,
-        };
-        findings.extend(agent_config::configure(&request).findings);
-        findings.extend(repeated(&values, component));
+        let annotation = agent_values(&file, component, facts);
+        let mut findings =
+            engine::configure(component, &annotation.to_string(), &known(facts), snapshot).findings;
+        findings.extend(repeated(&AgentValues::from_value(&annotation).0, component));
         let place = format!("{place}: {component}");
         found.extend(findings.into_iter().map(|finding| Found {
             place: place.clone(),

@@ -5,12 +5,14 @@ use serde_json::{Map, Value, json};
 use super::{
     exit::{Exit, Failure},
     helm_values::{agent_values, chart_of, read_values},
-    io,
+    io, policies,
+    post_render::known,
 };
 use crate::{
-    agent_config::{self, Request, minimal, values::AgentValues},
+    agent_config::{minimal, values::AgentValues},
     cli::Config,
-    finding::{Finding, Severity},
+    engine,
+    finding::{Finding, any_error},
     manifest::emit,
 };
 
@@ -29,8 +31,9 @@ pub(super) fn run(args: Config) -> Result<Exit, Failure> {
         }
         None => json!({}),
     };
-    let (values, mut findings) = AgentValues::from_value(&agent_values(&file, component, &facts));
+    let values = agent_values(&file, component, &facts);
     if minimal_values {
+        let (values, findings) = AgentValues::from_value(&values);
         io::complain(&lines(&findings));
         let section = file
             .get(chart_of(component))
@@ -43,26 +46,14 @@ pub(super) fn run(args: Config) -> Result<Exit, Failure> {
         )))?;
         return Ok(Exit::Done);
     }
-    let configuration = agent_config::configure(&Request {
-        component,
-        values: &values,
-        layers: &[],
-        release: facts.release.as_deref(),
-        namespace: facts.namespace.as_deref(),
-    });
-    findings.extend(configuration.findings);
-    io::complain(&lines(&findings));
-    match configuration.toml {
-        Some(toml)
-            if findings
-                .iter()
-                .all(|finding| finding.severity == Severity::Warning) =>
-        {
-            io::print_text(&toml)?;
-            Ok(Exit::Done)
-        }
-        _ => Ok(Exit::Refused),
-    }
+    let snapshot = policies::snapshot(&facts)?;
+    let setup = engine::configure(component, &values.to_string(), &known(&facts), &snapshot);
+    io::complain(&lines(&setup.findings));
+    let Some(config) = setup.config.filter(|_| !any_error(&setup.findings)) else {
+        return Ok(Exit::Refused);
+    };
+    io::print_text(&config.text)?;
+    Ok(Exit::Done)
 }
 
 /// One line for each finding.

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::{
     exit::{Exit, Failure},
-    io,
+    io, policies,
     post_render::known,
     print,
 };
@@ -24,9 +24,10 @@ use crate::{
 
 pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     let Diff { files, facts, output } = args;
+    let snapshot = policies::snapshot(&facts)?;
     let (mut changes, mut planned) = (Vec::new(), Vec::new());
     for file in files {
-        let (of_file, all) = changed(&file.display(), &io::read(&file)?, &facts)?;
+        let (of_file, all) = changed(&file.display(), &io::read(&file)?, &facts, &snapshot)?;
         changes.extend(of_file);
         planned.extend(all);
     }
@@ -45,10 +46,10 @@ fn changed(
     place: &dyn Display,
     stream: &[u8],
     facts: &FactsArgs,
+    snapshot: &Snapshot,
 ) -> Result<(Vec<Change>, Vec<Planned>), Failure> {
     let facts = known(facts);
-    let snapshot = Snapshot::default();
-    changes(stream, &|object| engine::plan(object, &facts, &snapshot, &Fresh))
+    changes(stream, &|object| engine::plan(object, &facts, snapshot, &Fresh))
         .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))
 }
 

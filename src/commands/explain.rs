@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::{
     exit::{Exit, Failure},
-    io,
+    io, policies,
     post_render::known,
     print,
 };
@@ -19,9 +19,10 @@ use crate::{
 
 pub(super) fn run(args: Explain) -> Result<Exit, Failure> {
     let Explain { files, facts, output } = args;
+    let snapshot = policies::snapshot(&facts)?;
     let mut planned: Vec<Planned> = Vec::new();
     for file in files {
-        planned.extend(explained(&file.display(), &io::read(&file)?, &facts)?);
+        planned.extend(explained(&file.display(), &io::read(&file)?, &facts, &snapshot)?);
     }
     io::print_text(&match output {
         Output::Text => print::text(&planned),
@@ -36,11 +37,11 @@ pub(super) fn explained(
     place: &dyn Display,
     stream: &[u8],
     facts: &FactsArgs,
+    snapshot: &Snapshot,
 ) -> Result<Vec<Planned>, Failure> {
     let facts = known(facts);
-    let snapshot = Snapshot::default();
     post_render::run(stream, Strictness::Nothing, &|object| {
-        engine::explain(object, &facts, &snapshot, &Fresh)
+        engine::explain(object, &facts, snapshot, &Fresh)
     })
     .map(|rendered| rendered.planned)
     .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))

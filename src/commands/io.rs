@@ -47,6 +47,31 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|source| failure("read", &path.display(), source))
 }
 
+/// The files of a directory that end so, by their names; those whose names begin with a point are somebody's own.
+pub(super) fn files_in(directory: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |source| failure("read", &directory.display(), source);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let fits = path
+            .extension()
+            .is_some_and(|ending| endings.iter().any(|known| ending == *known));
+        if fits && !is_hidden && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The path of a file by which it is told from all others.
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, Failure> {
+    fs::canonicalize(path).map_err(|source| failure("read", &path.display(), source))
+}
+
 /// Writes a file.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|source| failure("write", &path.display(), source))

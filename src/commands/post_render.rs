@@ -2,14 +2,14 @@
 
 use super::{
     exit::{Exit, Failure},
-    io, print,
+    io, policies, print,
 };
 use crate::{
     cli::{FactsArgs, PostRender},
     engine::{
         self,
         facts::{Facts, Known},
-        setup::{Fresh, Snapshot},
+        setup::Fresh,
     },
     post_render::{self, Refused, Rendered, Strictness},
 };
@@ -23,6 +23,7 @@ pub(super) fn run(args: PostRender) -> Result<Exit, Failure> {
         report,
         strict,
     } = args;
+    let snapshot = policies::snapshot(&facts)?;
     let stream = io::read_stdin()?;
     if io::under_helm_plugin() && stream.trim_ascii().is_empty() {
         io::print_text(NOTHING)?;
@@ -34,7 +35,6 @@ pub(super) fn run(args: PostRender) -> Result<Exit, Failure> {
         Strictness::Errors
     };
     let facts = known(&facts);
-    let snapshot = Snapshot::default();
     let rendered = post_render::run(&stream, strictness, &|object| {
         engine::plan(object, &facts, &snapshot, &Fresh)
     });
@@ -63,6 +63,8 @@ pub(super) fn known(args: &FactsArgs) -> Facts<'_> {
         namespace,
         release,
         agent_version,
+        namespace_labels: _,
+        policies: _,
     } = args;
     Facts {
         namespace: namespace.as_deref().map_or(Known::Unknown, Known::Known),

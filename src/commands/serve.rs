@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     exit::{Exit, Failure},
-    now,
+    now, policies,
 };
 use crate::{
     agent_config::catalog::catalogue,
@@ -41,6 +41,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         admin_listen,
         tls_cert_file,
         tls_key_file,
+        policies: files,
         self_managed,
         tls_min_version,
         max_body_bytes,
@@ -64,6 +65,10 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
              bodies would be refused for ever; raise the latter"
         )));
     }
+    // What the namespaces' labels are nobody tells, so a policy that looks at them is undecided.
+    let snapshot = Snapshot {
+        policies: policies::index(&files)?,
+    };
     // Before anything asks for a default: the client of the API server does.
     let _installed_once = tls::provider().as_ref().clone().install_default();
     let certificate = Arc::new(Certificate::default());
@@ -76,7 +81,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         Source::SelfManaged(settings) => (None, Some((settings, Arc::clone(&certificate)))),
     };
     let server = Server {
-        admit: Arc::new(Worlds::new(Snapshot::default(), MEMO_BYTES)),
+        admit: Arc::new(Worlds::new(snapshot, MEMO_BYTES)),
         certificate,
         key_files,
         limits: Limits {

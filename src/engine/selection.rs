@@ -9,12 +9,12 @@ use super::{
     kind::{Layout, pod_part},
     object::{Labels, ObjectView, meta_or_empty},
     report::Note,
-    setup::{Setup, SetupKey, Setups, Snapshot},
+    setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     target::Target,
 };
 use crate::{
     finding::{Finding, Severity},
-    names,
+    names::{self, Component},
     policy::{
         index::{Asked, PolicyIndex, Rank, Selected},
         model::{OnError, Policy},
@@ -74,19 +74,48 @@ pub(super) fn given(
     }
 }
 
-fn select(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>, index: &PolicyIndex) -> Selected {
-    let written = target
-        .values
-        .filter(|_| facts.operation == Operation::Render)
-        .and_then(|values| serde_json::from_str::<Place<'_>>(values).ok())
-        .and_then(|place| place.namespace);
-    let of_object = object.meta().namespace.text();
-    let of_door = facts.namespace.known();
-    let namespace = match facts.operation {
-        // Helm knows where the release goes, and the chart wrote it; the door was told for what does not say it.
-        Operation::Render => of_object.or(written.as_deref()).or(of_door),
-        Operation::Create | Operation::Update => of_door.or(of_object),
+/// What a component is given by these values and the policies that apply to its configuration, whatever object would
+/// hold it.
+pub fn configure(component: Component, values: &str, facts: &Facts<'_>, snapshot: &Snapshot) -> Setup {
+    let index = &snapshot.policies;
+    let Selected { matching, undecided } = index.select(Asked {
+        component,
+        namespace: namespace(None, Some(values), facts).as_deref(),
+        pods: None,
+    });
+    let key = SetupKey {
+        component,
+        values: Some(values),
+        release: facts.release.known(),
+        namespace: facts.namespace.known(),
+        agent_version: facts.agent_version.known(),
+        policies: &matching,
     };
+    let mut setup = Setup::clone(&Fresh.setup(snapshot, key));
+    if !undecided.is_empty() {
+        setup.findings.push(not_told(index, &undecided));
+    }
+    setup
+}
+
+/// Where an object goes.
+fn namespace<'a>(
+    of_object: Option<&'a str>,
+    values: Option<&'a str>,
+    facts: &Facts<'a>,
+) -> Option<Cow<'a, str>> {
+    let written = || serde_json::from_str::<Place<'_>>(values?).ok()?.namespace;
+    let of_object = of_object.map(Cow::Borrowed);
+    let of_door = facts.namespace.known().map(Cow::Borrowed);
+    match facts.operation {
+        // Helm knows where the release goes, and the chart wrote it; the door was told for what does not say it.
+        Operation::Render => of_object.or_else(written).or(of_door),
+        Operation::Create | Operation::Update => of_door.or(of_object),
+    }
+}
+
+fn select(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>, index: &PolicyIndex) -> Selected {
+    let namespace = namespace(object.meta().namespace.text(), target.values, facts);
     let none = Labels::default();
     let pods: Option<&dyn selector::Labels> = match target.layout {
         Layout::ConfigMap => None,
@@ -98,7 +127,7 @@ fn select(object: &ObjectView<'_>, target: &Target<'_>, facts: &Facts<'_>, index
     };
     index.select(Asked {
         component: target.component,
-        namespace,
+        namespace: namespace.as_deref(),
         pods,
     })
 }

@@ -6,6 +6,7 @@ use alumet_injector::{
     agent_config::{PluginsSchema, needs, plugins_schema, reference},
     cli::Cli,
     names::{self, Component},
+    policy_document::fields::{DOCUMENT, Field, Shape},
 };
 use clap::CommandFactory as _;
 use clap_markdown::{MarkdownOptions, help_markdown_command_custom};
@@ -82,6 +83,44 @@ fn the_readme_lists_every_mark() {
     golden(
         &root("README.md"),
         &format!("{before}<!-- marks -->\n{table}<!-- end of marks -->\n{after}"),
+    );
+}
+
+#[test]
+fn the_page_of_policies_lists_every_field() {
+    fn rows(fields: &[Field], path: &str, table: &mut String) {
+        for field in fields {
+            let name = format!("{path}{}", field.name);
+            let (below, form) = match &field.shape {
+                Shape::Text => (None, "text"),
+                Shape::Number => (None, "number"),
+                Shape::Texts => (None, "list of texts"),
+                Shape::TextMap => (None, "map of texts"),
+                Shape::Quantities => (None, "map of quantities"),
+                Shape::Open => (None, "table"),
+                Shape::Table(inner) => (Some((inner, ".")), "table"),
+                Shape::Tables(inner) => (Some((inner, "[].")), "list"),
+                Shape::TableMap(inner) => (Some((inner, ".NAME.")), "map"),
+            };
+            let row = format!("| `{name}` | {form} | {} |\n", field.about);
+            *table += &row;
+            if let Some((inner, joint)) = below {
+                rows(inner, &format!("{name}{joint}"), table);
+            }
+        }
+    }
+    let mut table = "| field | form | meaning |\n|---|---|---|\n".to_owned();
+    rows(DOCUMENT, "", &mut table);
+    let page = fs::read_to_string(root("docs/policies.md")).unwrap();
+    let (before, rest) = page
+        .split_once("<!-- fields -->\n")
+        .expect("the page has the place");
+    let (_, after) = rest
+        .split_once("<!-- end of fields -->\n")
+        .expect("the place ends");
+    golden(
+        &root("docs/policies.md"),
+        &format!("{before}<!-- fields -->\n{table}<!-- end of fields -->\n{after}"),
     );
 }
 

@@ -48,7 +48,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("cluster", &["names", "certs", "telemetry"]),
-    ("cli", &["names"]),
+    ("cli", &["names", "kubernetes"]),
     (
         "commands",
         &[
@@ -62,8 +62,10 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "finding",
             "text",
             "agent_config",
+            "policy",
             "engine",
             "manifest",
+            "policy_document",
             "post_render",
             "cli",
         ],

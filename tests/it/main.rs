@@ -98,6 +98,8 @@ mod markdown;
 mod policies;
 /// Documents of policies, and the sentence for each fault.
 mod policy_document;
+/// `--policy`, as a user types it.
+mod policy_files;
 /// The index of policies against looking at every policy.
 mod policy_index;
 /// Who wins, row by row.

@@ -1,11 +1,19 @@
 //! Policies are read from YAML and JSON; and each bad one is refused in one sentence that names place, fault and mend.
 
 use alumet_injector::{
+    engine::{
+        self,
+        facts::{Facts, Known},
+        setup::Snapshot,
+    },
     names::Component,
-    policy::model::{EnvValue, InfluxDb, OnError, Policy, Scope},
+    policy::{
+        index::PolicyIndex,
+        model::{EnvValue, InfluxDb, OnError, Policy, Scope},
+    },
     policy_document::{PolicyReader, Problem, any_error},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn read(files: &[(&str, &str)]) -> (Vec<Policy>, Vec<Problem>) {
     let mut reader = PolicyReader::default();
@@ -138,7 +146,7 @@ fn a_whole_policy_is_read() {
 
 #[test]
 fn json_and_lists_say_the_same() {
-    let documents: Vec<serde_json::Value> = WHOLE
+    let documents: Vec<Value> = WHOLE
         .split("---")
         .map(|text| alumet_injector::manifest::load::parse(text).unwrap().value)
         .collect();
@@ -321,4 +329,73 @@ fn ten_thousand_policies_are_read_each_at_its_place() {
         problems[0].place,
         "f.yaml: document 10001: ClusterInjectionPolicy p"
     );
+}
+
+/// Every place below a value.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                places(member, &format!("{at}/{}", escaped(key)), found);
+            }
+        }
+        Value::Array(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                places(element, &format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whatever stands at whatever place: what is read as a policy is one that the engine can work with.
+#[test]
+fn no_document_is_too_odd() {
+    let whole = alumet_injector::manifest::load::parse(WHOLE.split("---").next().unwrap())
+        .unwrap()
+        .value;
+    let mut all = Vec::new();
+    places(&whole, "", &mut all);
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!("two words \u{0}"),
+        json!([]),
+        json!({}),
+        json!([null, "two words", {"name": null}]),
+        json!({"two words": "two words", "name": ["x"]}),
+    ];
+    let (mut taken, mut refused) = (0, 0);
+    for place in &all {
+        for odd in &odd {
+            let mut document = whole.clone();
+            *document.pointer_mut(place).unwrap() = odd.clone();
+            let (policy, findings) = alumet_injector::policy_document::policy(&document);
+            assert_eq!(
+                policy.is_none(),
+                alumet_injector::finding::any_error(&findings),
+                "{place}: {odd}"
+            );
+            let Some(policy) = policy else {
+                refused += 1;
+                continue;
+            };
+            taken += 1;
+            let snapshot = Snapshot {
+                policies: PolicyIndex::new(vec![policy]),
+            };
+            let facts = Facts {
+                namespace: Known::Known("a"),
+                ..Facts::RENDER
+            };
+            let setup = engine::configure(Component::RelayServer, "{}", &facts, &snapshot);
+            assert!(setup.config.is_some() || setup.has_errors(), "{place}: {odd}");
+        }
+    }
+    println!("{taken} documents were taken, {refused} refused");
+    assert!(taken >= 50 && refused >= 200, "{taken} {refused}");
 }

@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use crate::policies::of_cluster;
 use crate::server_support::{
     Client, Issued, NAME, PATIENCE, admin, call, client_config, eventually, handshake, head, issue, metric,
     review,
@@ -235,6 +236,41 @@ async fn each_object_has_a_line_and_no_line_has_its_body() {
         "{line}"
     );
     assert!(line["microseconds"].is_u64(), "{line}");
+}
+
+#[tokio::test]
+async fn policies_from_files_hold_for_every_review() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sampling.yaml");
+    let spec = "{onError: Deny, defaults: {plugins: {rapl: {enable: true, poll_interval: 11s}}}}";
+    fs::write(&file, of_cluster("sampling", spec)).unwrap();
+    let server = served(&["--policy", file.to_str().unwrap()]).await;
+    let mut client = server.connect().await;
+    let mut review = review();
+    let audit = "/response/auditAnnotations/policies";
+    for (values, allowed, policies) in [
+        (
+            r#"{"agentVersion": "0.9.5", "server": {"service": "s", "port": 50051}}"#,
+            true,
+            Some("sampling"),
+        ),
+        (
+            r#"{"agentVersion": "0.9.5", "plugins": {"rapll": {}}}"#,
+            false,
+            None,
+        ),
+    ] {
+        review["request"]["object"]["metadata"]["annotations"]["injector.alumet.dev/values"] = values.into();
+        let answer = client.post(&review.to_string()).await;
+        assert_eq!(answer.status, 200);
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer["response"]["allowed"], allowed, "{answer}");
+        assert_eq!(
+            answer.pointer(audit).and_then(Value::as_str),
+            policies,
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]
