@@ -2,14 +2,14 @@
 //!
 //! Nothing comes out unless all of it can. What does not carry the mark is handed back as a slice of the input.
 
-mod changes;
+mod preview;
 
 use std::borrow::Cow;
 
 use json_patch::{Patch, PatchErrorKind};
 use serde_json::Value;
 
-pub use changes::{Change, changes};
+pub use preview::{Change, Preview, preview};
 
 use crate::{
     agent_config::codes::CODES,
@@ -26,9 +26,11 @@ use crate::{
     names::Component,
 };
 
-/// Where in the stream a document stands.
+/// Where a document stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
+    /// The file that holds the stream, where there are several.
+    pub file: Option<String>,
     /// Number of the document, from 1, empty documents not counted.
     pub number: usize,
     /// The template that it came from, where Helm says so.
@@ -37,6 +39,9 @@ pub struct Origin {
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}: ")?;
+        }
         match &self.source {
             Some(source) => write!(f, "document {} ({})", self.number, source),
             None => write!(f, "document {}", self.number),
@@ -163,7 +168,12 @@ fn parts(stream: &[u8]) -> impl Iterator<Item = Part<'_>> {
         Piece::Marked(document) => {
             number += 1;
             let source = document.source().map(str::to_owned);
-            Part::Marked(document, Origin { number, source })
+            let origin = Origin {
+                file: None,
+                number,
+                source,
+            };
+            Part::Marked(document, origin)
         }
     })
 }
@@ -178,7 +188,7 @@ fn one<'a>(
     let Some(mut marked) = Marked::read(document, origin, planner)? else {
         return Ok(Cow::Borrowed(document.bytes()));
     };
-    let is_changed = marked.each_change(apply)?;
+    let is_changed = marked.apply()?;
     reports.append(&mut marked.planned);
     Ok(if is_changed {
         Cow::Owned(emit::rewrite(document, &marked.value))
@@ -235,18 +245,15 @@ impl Marked {
         }))
     }
 
-    /// Hands over each object that has something to change, and says whether there was any.
-    fn each_change(
-        &mut self,
-        mut on_change: impl FnMut(&Planned, &Patch, &mut Value) -> Result<(), Refused>,
-    ) -> Result<bool, Refused> {
+    /// Makes the changes, and says whether there were any.
+    fn apply(&mut self) -> Result<bool, Refused> {
         let mut is_changed = false;
         for ((pointer, patch), planned) in self.changes.iter().zip(&self.planned) {
             // `list::objects` gave the pointer, and a patch changes nothing but its own object.
             if let Some(object) = self.value.pointer_mut(pointer)
                 && !patch.0.is_empty()
             {
-                on_change(planned, patch, object)?;
+                apply(planned, patch, object)?;
                 is_changed = true;
             }
         }

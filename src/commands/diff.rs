@@ -1,66 +1,69 @@
 //! `diff`: what completing a manifest stream would change.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::{Value, json};
+use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
 use super::{
     exit::{Exit, Failure},
     io, policies,
-    post_render::known,
+    post_render::{in_file, known, name_file},
     print,
 };
 use crate::{
-    cli::{Diff, FactsArgs, Output},
-    engine::{
-        self,
-        setup::{Fresh, Snapshot},
-    },
+    cli::{Diff, Output},
+    engine::{self, object::ObjectView, setup::Fresh},
     finding::Severity,
-    post_render::{Change, Planned, changes, sentences},
+    post_render::{Change, Planned, Preview, preview, sentences},
 };
 
 pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     let Diff { files, facts, output } = args;
     let snapshot = policies::snapshot(&facts)?;
-    let (mut changes, mut planned) = (Vec::new(), Vec::new());
-    for file in files {
-        let (of_file, all) = changed(&file.display(), &io::read(&file)?, &facts, &snapshot)?;
-        changes.extend(of_file);
-        planned.extend(all);
+    let facts = known(&facts);
+    let mut previews: Vec<Preview> = Vec::new();
+    for file in &files {
+        let plan = |object: &ObjectView<'_>| engine::plan(object, &facts, &snapshot, &Fresh);
+        let mut of_file =
+            preview(&io::read(file)?, &plan).map_err(|refused| in_file(&file.display(), &refused))?;
+        name_file(
+            &files,
+            file,
+            of_file.iter_mut().map(|preview| &mut preview.planned),
+        );
+        previews.append(&mut of_file);
     }
+    let changes = previews
+        .iter()
+        .filter_map(|preview| Some((&preview.planned, preview.change.as_ref()?)));
     match output {
-        Output::Text => io::print_styled(&changes.iter().map(unified).collect::<String>())?,
-        Output::Json => io::print_text(&print::pretty(&changes.iter().map(patch).collect()))?,
+        Output::Text => {
+            let text: String = changes
+                .map(|(planned, change)| unified(planned, change))
+                .collect();
+            io::print_styled(&text)?;
+        }
+        Output::Json => {
+            let entries = changes.map(|(planned, change)| {
+                let mut entry = print::which(planned);
+                entry["patch"] = json!(change.patch);
+                entry
+            });
+            io::print_text(&print::pretty(&entries.collect()))?;
+        }
     }
-    for line in sentences(&planned, &[Severity::Error, Severity::Warning]) {
+    let planned = || previews.iter().map(|preview| &preview.planned);
+    for line in sentences(planned(), &[Severity::Error, Severity::Warning]) {
         io::complain(&format!("{line}\n"));
     }
-    let has_errors = planned.iter().any(|one| one.report.has_errors());
+    let has_errors = planned().any(|one| one.report.has_errors());
     Ok(if has_errors { Exit::Refused } else { Exit::Done })
 }
 
-fn changed(
-    place: &dyn Display,
-    stream: &[u8],
-    facts: &FactsArgs,
-    snapshot: &Snapshot,
-) -> Result<(Vec<Change>, Vec<Planned>), Failure> {
-    let facts = known(facts);
-    changes(stream, &|object| engine::plan(object, &facts, snapshot, &Fresh))
-        .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))
-}
-
 /// A unified diff with three lines around each change, as `diff -u` writes it.
-fn unified(change: &Change) -> String {
-    let Change {
-        planned: Planned { origin, report },
-        before,
-        after,
-        ..
-    } = change;
+fn unified(Planned { origin, report }: &Planned, Change { before, after, .. }: &Change) -> String {
     let (bold, object) = (Style::new().bold(), report.object());
     let mut text =
         format!("{bold}--- {object}, {origin}{bold:#}\n{bold}+++ {object}, {origin}, completed{bold:#}\n");
@@ -83,10 +86,4 @@ fn unified(change: &Change) -> String {
         }
     }
     text
-}
-
-fn patch(change: &Change) -> Value {
-    let mut entry = print::which(&change.planned);
-    entry["patch"] = json!(change.patch);
-    entry
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::{
     exit::{Exit, Failure},
     io, policies,
-    post_render::known,
+    post_render::{in_file, known, name_file},
     print,
 };
 use crate::{
@@ -21,8 +21,10 @@ pub(super) fn run(args: Explain) -> Result<Exit, Failure> {
     let Explain { files, facts, output } = args;
     let snapshot = policies::snapshot(&facts)?;
     let mut planned: Vec<Planned> = Vec::new();
-    for file in files {
-        planned.extend(explained(&file.display(), &io::read(&file)?, &facts, &snapshot)?);
+    for file in &files {
+        let mut of_file = explained(&file.display(), &io::read(file)?, &facts, &snapshot)?;
+        name_file(&files, file, &mut of_file);
+        planned.append(&mut of_file);
     }
     io::print_text(&match output {
         Output::Text => print::text(&planned),
@@ -34,7 +36,7 @@ pub(super) fn run(args: Explain) -> Result<Exit, Failure> {
 
 /// Every object of a stream, explained. One with errors is too, so that they are seen beside the others' values.
 pub(super) fn explained(
-    place: &dyn Display,
+    file: &dyn Display,
     stream: &[u8],
     facts: &FactsArgs,
     snapshot: &Snapshot,
@@ -44,5 +46,5 @@ pub(super) fn explained(
         engine::explain(object, &facts, snapshot, &Fresh)
     })
     .map(|rendered| rendered.planned)
-    .map_err(|refused| Failure::Refused(format!("{place}: {refused}")))
+    .map_err(|refused| in_file(file, &refused))
 }

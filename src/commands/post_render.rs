@@ -1,5 +1,10 @@
 //! `post-render`: a manifest stream from stdin to stdout.
 
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
 use super::{
     exit::{Exit, Failure},
     io, policies, print,
@@ -11,7 +16,8 @@ use crate::{
         facts::{Facts, Known},
         setup::Fresh,
     },
-    post_render::{self, Refused, Rendered, Strictness},
+    post_render::{self, Planned, Refused, Rendered, Strictness},
+    text::printable,
 };
 
 /// What Helm 4 takes for a result that is not empty, and for no document.
@@ -71,5 +77,23 @@ pub(super) fn known(args: &FactsArgs) -> Facts<'_> {
         release: release.as_deref().map_or(Known::Unknown, Known::Known),
         agent_version: agent_version.as_deref().map_or(Known::Unknown, Known::Known),
         ..Facts::RENDER
+    }
+}
+
+/// The refusal of a file's stream.
+pub(super) fn in_file(file: &dyn Display, refused: &Refused) -> Failure {
+    Failure::Refused(format!("{file}: {refused}"))
+}
+
+/// Says of each object in which file it is, where there are several files.
+pub(super) fn name_file<'p>(
+    files: &[PathBuf],
+    file: &Path,
+    planned: impl IntoIterator<Item = &'p mut Planned>,
+) {
+    if files.len() > 1 {
+        for one in planned {
+            one.origin.file = Some(printable(&file.display().to_string()));
+        }
     }
 }

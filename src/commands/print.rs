@@ -84,14 +84,18 @@ pub(super) fn json(planned: &[Planned]) -> String {
 
 /// Which object it is, for programs.
 pub(super) fn which(Planned { origin, report }: &Planned) -> Value {
-    json!({
+    let mut entry = json!({
         "document": origin.number,
         "source": origin.source,
         "kind": report.kind,
         "namespace": report.namespace,
         "name": report.name,
         "component": report.component.map(Component::as_str),
-    })
+    });
+    if let Some(file) = &origin.file {
+        entry["file"] = file.as_str().into();
+    }
+    entry
 }
 
 /// A refusal for programs, in the form of the reports.

@@ -115,6 +115,34 @@ fn errors_in_one_object_do_not_hide_what_changes_in_another() {
 }
 
 #[test]
+fn of_several_files_each_object_says_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yaml"), CLIENT).unwrap();
+    fs::write(
+        folder.path().join("b.yaml"),
+        format!("{CLIENT}---{}", with_error()),
+    )
+    .unwrap();
+    let output = injector(folder.path(), &["diff", "a.yaml", "b.yaml"]);
+    let stdout = text(&output.stdout);
+    for file in ["a", "b"] {
+        let line = format!("+++ ConfigMap good, {file}.yaml: document 1, completed\n");
+        assert!(stdout.contains(&line), "{stdout}");
+    }
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.starts_with("b.yaml: document 2: ConfigMap bad: error"),
+        "{stderr}"
+    );
+    let output = injector(folder.path(), &["diff", "a.yaml", "b.yaml", "--output", "json"]);
+    let changes: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&changes[0]["file"], &changes[1]["file"]),
+        (&"a.yaml".into(), &"b.yaml".into())
+    );
+}
+
+#[test]
 fn no_name_commands_the_terminal_or_writes_a_line_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let named = CLIENT.replace("name: good", r#"name: "x\e[2J\n+++ y""#);
