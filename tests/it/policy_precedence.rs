@@ -7,7 +7,10 @@ use alumet_injector::{
         object::ObjectView,
         setup::{Fresh, Snapshot},
     },
-    policy::selector::Labels,
+    policy::{
+        index::PolicyIndex,
+        selector::{Labels, Operator, Requirement, Selector},
+    },
 };
 use serde_json::{Value, json};
 
@@ -525,6 +528,40 @@ fn the_labels_of_the_pods_limit_what_pods_are_given() {
     let mut object = config_map(&json!({}), "relay-client");
     object["metadata"]["labels"]["tier"] = json!("gold");
     assert!(planned(&object, &policies).0.report.policies.is_empty());
+}
+
+/// The document of such a policy is refused; one that is made otherwise gives its pods what is theirs, and no more.
+#[test]
+fn a_policy_that_looks_at_pods_gives_nothing_to_the_configuration() {
+    let stream = of_cluster("p", "{defaults: {env: {A: x}, plugins: {rapl: {enable: true}}}}");
+    let mut policy = policies::index(&stream).policies()[0].clone();
+    let requirement = Requirement::new(
+        "injector.alumet.dev/component".to_owned(),
+        Operator::Exists,
+        Vec::new(),
+    );
+    policy.selects.object_selector = Selector::new(vec![requirement.unwrap()]);
+    let policies = Snapshot {
+        policies: PolicyIndex::new(vec![policy]),
+    };
+    let of_config_map = planned(&config_map(&json!({}), "relay-client"), &policies).1;
+    assert!(config(&of_config_map)["plugins"].get("rapl").is_none());
+    let metadata = of_config_map["metadata"].clone();
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [{"name": "agent"}]}});
+    pod["metadata"]["annotations"]
+        .as_object_mut()
+        .unwrap()
+        .remove("injector.alumet.dev/status");
+    let (with, result) = planned(&pod, &policies);
+    let (without, _) = planned(&pod, &Snapshot::default());
+    assert_eq!(
+        result["spec"]["containers"][0]["env"],
+        json!([{"name": "A", "value": "x"}])
+    );
+    assert_eq!(
+        with.report.config, without.report.config,
+        "the pod waits for the configuration that there is"
+    );
 }
 
 #[test]

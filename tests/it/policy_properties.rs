@@ -170,13 +170,37 @@ fn changed(users: &Value, result: Option<&Value>, at: &str, found: &mut Vec<Stri
     }
 }
 
+/// Fields that a policy gives only where there is nothing, set by the user.
+fn with_fields(mut object: Value) -> Value {
+    let places = [
+        "/spec/template/spec",
+        "/spec/jobTemplate/spec/template/spec",
+        "/spec",
+    ];
+    let place = places
+        .iter()
+        .find(|place| object.pointer(&format!("{place}/containers")).is_some());
+    if let Some(spec) = place.and_then(|place| object.pointer_mut(place)) {
+        // A label without a value is one, too.
+        spec["nodeSelector"] = json!({"users": ""});
+        spec["runtimeClassName"] = json!("users");
+        for container in spec["containers"].as_array_mut().unwrap() {
+            container["resources"] = json!({"limits": {"cpu": "3"}});
+        }
+    }
+    object
+}
+
 #[test]
 fn a_policy_never_changes_what_the_user_set() {
     const ALL: usize = 400;
     let (mut policies, mut matching, mut gave, mut gave_way) = (0, 0, 0, 0);
     let mut runner = TestRunner::deterministic();
-    for _ in 0..ALL {
-        let object = object().new_tree(&mut runner).unwrap().current();
+    for number in 0..ALL {
+        let mut object = object().new_tree(&mut runner).unwrap().current();
+        if number % 2 == 0 {
+            object = with_fields(object);
+        }
         let snapshot = snapshot().new_tree(&mut runner).unwrap().current();
         let (with, without) = (plan(&object, &snapshot), plan(&object, &Snapshot::default()));
         let (result, alone) = (applied(&object, &with), applied(&object, &without));
