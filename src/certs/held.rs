@@ -6,6 +6,7 @@ use super::{
     authority::{Authority, Issued, Unissued},
     bundle::{Bundle, Trusted},
     pair::Pair,
+    pem::Life,
     renewal::{Lifetimes, Step},
     server_names::ServerNames,
 };
@@ -105,11 +106,13 @@ impl Held {
             Step::BeginAuthority => {
                 let authority = Authority::new(now, lifetimes.authority)?;
                 let bundle = self.bundle_with(authority.trusted(), now);
-                Ok(vec![
+                let mut change = self.without_dead_next(now);
+                change.extend([
                     (CA_CERTIFICATE, Some(authority.certificate_pem())),
                     (CA_KEY, Some(authority.key_pem())),
                     (BUNDLE, Some(bundle.pem())),
-                ])
+                ]);
+                Ok(change)
             }
             Step::PrepareAuthority => {
                 let next = Authority::new(now, lifetimes.authority)?;
@@ -140,7 +143,20 @@ impl Held {
                 let Issued { certificate, key, .. } = authority.issue(names, now, lifetimes.leaf)?;
                 Ok(vec![(CERTIFICATE, Some(certificate)), (KEY, Some(key))])
             }
-            Step::DropAuthorities => Ok(vec![(BUNDLE, Some(self.bundle.living(now).pem()))]),
+            Step::DropAuthorities => {
+                let mut change = self.without_dead_next(now);
+                change.push((BUNDLE, Some(self.bundle.living(now).pem())));
+                Ok(change)
+            }
+        }
+    }
+
+    /// Takes out a next CA that has expired or cannot be used: its certificate would come back into the bundle with each
+    /// reading. What still lives of it stands in `bundle.crt`, which is written along with this.
+    fn without_dead_next(&self, now: SystemTime) -> Change {
+        match &self.next {
+            Some(next) if next.details().life(now) != Life::Expired => Vec::new(),
+            _ => vec![(NEXT_CERTIFICATE, None), (NEXT_KEY, None)],
         }
     }
 

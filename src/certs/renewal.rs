@@ -50,7 +50,7 @@ impl Default for Lifetimes {
 pub enum Step {
     /// Nothing for now.
     Wait,
-    /// Make a CA, for there is none that can issue, and put it into the bundle.
+    /// Make a CA, for there is none that can issue, and put it into the bundle. A next CA that is dead goes.
     BeginAuthority,
     /// Make the CA that is to issue next, and put it into the bundle; the one that issues goes on.
     PrepareAuthority,
@@ -58,7 +58,7 @@ pub enum Step {
     PromoteAuthority,
     /// Issue a serving certificate.
     IssueLeaf,
-    /// Take the expired CAs out of the bundle.
+    /// Take the expired CAs out of the bundle, and a next CA that is dead.
     DropAuthorities,
 }
 

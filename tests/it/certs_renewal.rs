@@ -58,6 +58,13 @@ fn with(mut entries: Entries, key: &str, value: &[u8]) -> Entries {
     entries
 }
 
+/// The Secret with a next CA that ended before a moment.
+fn next_expired(entries: Entries, now: SystemTime) -> Entries {
+    let next = Authority::new(now - 40 * DAY, 10 * DAY).unwrap();
+    let entries = with(entries, NEXT_CERTIFICATE, next.certificate_pem().as_bytes());
+    with(entries, NEXT_KEY, next.key_pem().as_bytes())
+}
+
 /// Which CAs the caBundle has, and since when.
 #[derive(Clone, Copy)]
 enum CaBundle {
@@ -397,6 +404,30 @@ fn rows() -> Vec<Row> {
             None,
         ),
         (
+            "next-ca-expired-and-an-expired-ca",
+            next_expired(prepared(), begin),
+            Empty,
+            ca_end + SECOND,
+            BeginAuthority,
+            None,
+        ),
+        (
+            "next-ca-expired",
+            next_expired(good(), begin),
+            All(begin),
+            begin,
+            DropAuthorities,
+            None,
+        ),
+        (
+            "next-ca-expired-without-its-key",
+            without(next_expired(good(), begin), &[NEXT_KEY]),
+            All(begin),
+            begin,
+            DropAuthorities,
+            None,
+        ),
+        (
             "next-ca-garbage",
             with(prepared(), NEXT_KEY, b"garbage"),
             All(begin),
@@ -446,7 +477,153 @@ fn each_state_of_the_secret_has_its_step() {
         assert_eq!(change.is_empty(), *step == Step::Wait, "{id}");
     }
     println!("{} states of the Secret were decided", rows.len());
-    assert_eq!(rows.len(), 38);
+    assert_eq!(rows.len(), 41);
+}
+
+/// What a CA, a pair or a bundle of the Secret may be, and what makes it so of a Secret that was in order.
+type Variant = (&'static str, fn(&mut Entries, SystemTime));
+
+/// Puts a CA of this age, which lives for ten days, into two entries.
+fn put_authority(entries: &mut Entries, keys: [&str; 2], issued: SystemTime) {
+    let authority = Authority::new(issued, 10 * DAY).unwrap();
+    entries.insert(keys[0].to_owned(), authority.certificate_pem().into_bytes());
+    entries.insert(keys[1].to_owned(), authority.key_pem().into_bytes());
+}
+
+fn authorities<const NEXT: bool>() -> [Variant; 8] {
+    const fn keys(next: bool) -> [&'static str; 2] {
+        if next {
+            [NEXT_CERTIFICATE, NEXT_KEY]
+        } else {
+            [CA_CERTIFICATE, CA_KEY]
+        }
+    }
+    [
+        ("none", |entries, _| {
+            entries.retain(|key, _| !keys(NEXT).contains(&key.as_str()));
+        }),
+        ("good", |entries, now| {
+            put_authority(entries, keys(NEXT), now - DAY)
+        }),
+        ("due", |entries, now| {
+            put_authority(entries, keys(NEXT), now - 8 * DAY)
+        }),
+        ("expired", |entries, now| {
+            put_authority(entries, keys(NEXT), now - 20 * DAY);
+        }),
+        ("early", |entries, now| {
+            put_authority(entries, keys(NEXT), now + 20 * DAY);
+        }),
+        ("good, no key", |entries, now| {
+            put_authority(entries, keys(NEXT), now - DAY);
+            entries.remove(keys(NEXT)[1]);
+        }),
+        ("expired, no key", |entries, now| {
+            put_authority(entries, keys(NEXT), now - 20 * DAY);
+            entries.remove(keys(NEXT)[1]);
+        }),
+        ("two, one of them expired", |entries, now| {
+            put_authority(entries, keys(NEXT), now - 20 * DAY);
+            let expired = entries[keys(NEXT)[0]].clone();
+            put_authority(entries, keys(NEXT), now - DAY);
+            entries.get_mut(keys(NEXT)[0]).unwrap().extend(expired);
+        }),
+    ]
+}
+
+/// A leaf as the CA of the Secret would have issued it a while ago; garbage where there is no such CA.
+fn put_leaf(entries: &mut Entries, issued: SystemTime) {
+    let change = held(entries).carry_out(Step::IssueLeaf, &names(), issued, Lifetimes::default());
+    let mut change = change.unwrap();
+    if change.is_empty() {
+        change = vec![
+            (CERTIFICATE, Some("garbage".to_owned())),
+            (KEY, Some("garbage".to_owned())),
+        ];
+    }
+    apply(entries, change);
+}
+
+const LEAVES: [Variant; 3] = [
+    ("none", |entries, _| {
+        entries.retain(|key, _| ![CERTIFICATE, KEY].contains(&key.as_str()));
+    }),
+    ("of the CA", |entries, now| put_leaf(entries, now)),
+    ("old, or another's", |entries, now| {
+        put_leaf(entries, now - 25 * DAY)
+    }),
+];
+
+const BUNDLES: [Variant; 3] = [
+    ("none", |entries, _| {
+        entries.remove(BUNDLE);
+    }),
+    ("garbage", |entries, _| {
+        entries.insert(BUNDLE.to_owned(), b"garbage".to_vec());
+    }),
+    ("with an expired CA", |entries, now| {
+        put_authority(entries, [BUNDLE, "no-key"], now - 20 * DAY);
+        entries.remove("no-key");
+    }),
+];
+
+/// Writes that the self-managed mode makes in one round.
+const MAX_WRITES: usize = 8;
+
+/// The decisions of one round, each carried out, until there is nothing to do.
+fn round(entries: &mut Entries, in_place: &InPlace, now: SystemTime) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while steps.len() <= MAX_WRITES {
+        let state = held(entries);
+        let decision = decide(&state, in_place, &names(), now, Lifetimes::default());
+        if decision.step == Step::Wait {
+            break;
+        }
+        steps.push(decision.step);
+        let change = state.carry_out(decision.step, &names(), now, Lifetimes::default());
+        apply(entries, change.unwrap());
+    }
+    steps
+}
+
+#[test]
+fn from_any_secret_a_few_steps_lead_to_a_leaf_that_is_trusted() {
+    let now = start();
+    let (mut secrets, mut most) = (0, 0);
+    let variants = authorities::<false>().into_iter().flat_map(|ca| {
+        let next = authorities::<true>().into_iter();
+        next.flat_map(move |next| {
+            let rest = LEAVES.into_iter();
+            rest.flat_map(move |leaf| BUNDLES.map(|bundle| [ca, next, leaf, bundle]))
+        })
+    });
+    for variant in variants {
+        let id = variant.map(|(id, _)| id);
+        let mut entries = Entries::new();
+        for (_, make) in variant {
+            make(&mut entries, now);
+        }
+        for is_in_place in [false, true] {
+            let (mut entries, mut in_place) = (entries.clone(), InPlace::default());
+            if is_in_place {
+                in_place.observe(&held(&entries).bundle, now - DAY);
+            }
+            // The rounds that the caBundle, written in each of them, leads to: at once, and when it has settled.
+            for later in [0, 0, 1, 2].map(|minutes| now + minutes * MINUTE) {
+                let steps = round(&mut entries, &in_place, later);
+                assert!(steps.len() <= MAX_WRITES, "{id:?}: {steps:?}");
+                most = most.max(steps.len());
+                in_place.observe(&held(&entries).bundle, later);
+            }
+            let state = held(&entries);
+            let leaf = state.leaf.unwrap_or_else(|| panic!("{id:?}: there is no leaf"));
+            assert!(may_serve(&leaf, &state.bundle, now + 2 * MINUTE), "{id:?}");
+            assert_eq!(state.bundle, state.bundle.living(now), "{id:?}");
+            secrets += 1;
+        }
+    }
+    println!("{secrets} Secrets, at most {most} writes in a round");
+    assert_eq!(secrets, 8 * 8 * 3 * 3 * 2);
 }
 
 #[test]
