@@ -166,10 +166,11 @@ impl KeyFiles {
             Err(error) => (Seen::Nothing(with_causes(&error)), Err(error)),
         };
         if seen == self.last_seen {
-            let begun = self
+            let none_is_good = self.certificate.unusable(now).is_some();
+            let due = self
                 .waiting
-                .take_if(|pair| pair.details().life(now) != Life::NotYet)?;
-            return Some(self.replace(begun, now));
+                .take_if(|pair| none_is_good || pair.details().life(now) != Life::NotYet)?;
+            return Some(self.replace(due, now));
         }
         self.last_seen = seen;
         self.waiting = None;
@@ -351,5 +352,19 @@ mod tests {
         let next = issued(at + HOUR, at + 2 * HOUR);
         on_disk.write(&next.0, &next.1);
         assert_eq!(files.look(at).unwrap().unwrap(), News::Served);
+    }
+
+    #[test]
+    fn a_pair_that_waits_takes_the_place_of_one_that_expires_meanwhile() {
+        let at = SystemTime::UNIX_EPOCH + 1_000_000 * HOUR;
+        let (begin, end) = (at + 3 * HOUR, at + 9 * HOUR);
+        let (on_disk, mut files) = Files::of(&issued(at - HOUR, at + HOUR));
+        let next = issued(begin, end);
+        on_disk.write(&next.0, &next.1);
+        assert_eq!(files.look(at).unwrap().unwrap(), News::Waits(begin));
+        assert!(files.look(at + HOUR).is_none(), "its last moment");
+        assert_eq!(files.look(at + 2 * HOUR).unwrap().unwrap(), News::Served);
+        assert_eq!(files.certificate.not_after(), Some(end));
+        assert!(files.look(begin).is_none(), "it is told once");
     }
 }
