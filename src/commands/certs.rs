@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     certs::{
-        Authority, Bundle, Issued, Life, Pair, ServerNames, Trusted,
+        Authority, Bundle, Details, Issued, Life, Pair, ServerNames, Trusted,
         held::{CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY},
         pem::{fingerprint, has_key},
     },
@@ -151,16 +151,18 @@ fn inspect(args: &InspectCerts, now: SystemTime) -> Result<Exit, Failure> {
     })
 }
 
-/// Where in its life a certificate is, in words, and how many days are left.
-fn state(certificate: &Trusted, now: SystemTime) -> (&'static str, u64) {
-    let details = certificate.details();
-    let left = details.not_after.duration_since(now).unwrap_or_default();
-    let word = match details.life(now) {
+/// Where in its life a certificate is, in words.
+fn state(life: Life) -> &'static str {
+    match life {
         Life::NotYet => "not valid yet",
         Life::Valid => "valid",
         Life::Expired => "expired",
-    };
-    (word, left.as_secs() / DAY.as_secs())
+    }
+}
+
+fn days_left(details: &Details, now: SystemTime) -> u64 {
+    let left = details.not_after.duration_since(now).unwrap_or_default();
+    left.as_secs() / DAY.as_secs()
 }
 
 /// A moment as RFC 3339 writes it.
@@ -183,9 +185,9 @@ impl Inspection {
             } else {
                 "certificate"
             };
-            let state = match state(certificate, now) {
-                ("valid", days) => format!("{days} days left"),
-                (word, _) => word.to_owned(),
+            let state = match details.life(now) {
+                Life::Valid => format!("{} days left", days_left(details, now)),
+                life => state(life).to_owned(),
             };
             let names = match details.names.as_slice() {
                 [] => "none".to_owned(),
@@ -200,11 +202,13 @@ impl Inspection {
             let _ = writeln!(text, "  validity     {from} to {until}: {state}");
             let _ = writeln!(text, "  fingerprint  {}", fingerprint(certificate.certificate()));
         }
-        for (what, answer) in [("key", &self.key), ("CA", &self.trust)] {
+        for (what, answer, good) in [
+            ("key", &self.key, "belongs to certificate 1"),
+            ("CA", &self.trust, "trusts certificate 1"),
+        ] {
             let answer = match answer {
                 None => "not given",
-                Some(Ok(())) if what == "key" => "belongs to certificate 1",
-                Some(Ok(())) => "trusts certificate 1",
+                Some(Ok(())) => good,
                 Some(Err(error)) => error,
             };
             let _ = writeln!(text, "{what}: {answer}");
@@ -214,7 +218,7 @@ impl Inspection {
 
     fn json(&self, now: SystemTime) -> Value {
         let certificate = |certificate: &Trusted| {
-            let (details, (state, days)) = (certificate.details(), state(certificate, now));
+            let details = certificate.details();
             json!({
                 "subject": details.subject,
                 "issuer": details.issuer,
@@ -222,8 +226,8 @@ impl Inspection {
                 "isAuthority": details.is_authority,
                 "notBefore": written(details.not_before),
                 "notAfter": written(details.not_after),
-                "state": state,
-                "daysLeft": days,
+                "state": state(details.life(now)),
+                "daysLeft": days_left(details, now),
                 "fingerprint": fingerprint(certificate.certificate()),
             })
         };
