@@ -96,6 +96,10 @@ pub(super) struct NewFile {
 /// Writes files that belong together. All of them are written beside their places, and only when that went well moved
 /// there: none is ever seen in part, nor with the mode of an older one, and what fails before the first move changes
 /// nothing.
+///
+/// A crash before the moves leaves `.tmp*` beside the files, of which one may hold a private key, for its owner alone. A
+/// crash between two moves leaves new files beside old ones, which do not belong together: writing all of them again,
+/// which `certs issue --overwrite` does, mends that.
 pub(super) fn replace_all(files: &[NewFile]) -> Result<(), Failure> {
     let mut beside = Vec::new();
     for file in files {

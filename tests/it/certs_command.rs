@@ -232,9 +232,9 @@ fn a_certificate_comes_from_stdin() {
     said(&output, 1, "certificate 1: CN=expired");
 }
 
-/// The first write beyond a limit kills the program, as a power failure would.
+/// The first write beyond a limit kills the program, as a power failure would: before any file is moved to its place.
 #[test]
-fn a_crash_while_it_writes_loses_nothing_and_hinders_nobody() {
+fn a_crash_before_the_files_are_moved_leaves_the_old_ones_and_hinders_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     said(
@@ -266,6 +266,30 @@ fn a_crash_while_it_writes_loses_nothing_and_hinders_nobody() {
         "pki/new/ca.crt",
     );
     assert_ne!(fs::read(folder.join("pki/new/tls.key")).unwrap(), before[3]);
+}
+
+/// What a crash between two moves leaves.
+#[test]
+fn files_of_two_issues_are_told_and_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    said(&certs(folder, &ISSUE), 0, "tls.crt");
+    let file = |name: &str| folder.join("pki/new").join(name);
+    let old_key = fs::read(file("tls.key")).unwrap();
+    let again = [&ISSUE[..], &["--overwrite"]].concat();
+    said(&certs(folder, &again), 0, "tls.crt");
+    fs::write(file("tls.key"), old_key).unwrap();
+    let inspect = [
+        "inspect",
+        "pki/new/tls.crt",
+        "--key",
+        "pki/new/tls.key",
+        "--ca",
+        "pki/new/ca.crt",
+    ];
+    said(&certs(folder, &inspect), 1, "key: the private key is not that");
+    said(&certs(folder, &again), 0, "tls.key");
+    said(&certs(folder, &inspect), 0, "key: belongs to certificate 1");
 }
 
 #[test]
