@@ -1,4 +1,7 @@
 //! What the API server says when it cannot ask the injector, and what `docs/troubleshooting.md` has people type then.
+//!
+//! One title has no test, `no endpoints available for service`: an API server with `--enable-aggregator-routing` says it,
+//! which this one is not; the words are those of its source, `k8s.io/apiserver/pkg/util/proxy`.
 
 use std::{fs, net::TcpListener};
 
