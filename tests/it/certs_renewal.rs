@@ -503,10 +503,10 @@ fn authorities<const NEXT: bool>() -> [Variant; 8] {
             entries.retain(|key, _| !keys(NEXT).contains(&key.as_str()));
         }),
         ("good", |entries, now| {
-            put_authority(entries, keys(NEXT), now - DAY)
+            put_authority(entries, keys(NEXT), now - DAY);
         }),
         ("due", |entries, now| {
-            put_authority(entries, keys(NEXT), now - 8 * DAY)
+            put_authority(entries, keys(NEXT), now - 8 * DAY);
         }),
         ("expired", |entries, now| {
             put_authority(entries, keys(NEXT), now - 20 * DAY);
@@ -550,7 +550,7 @@ const LEAVES: [Variant; 3] = [
     }),
     ("of the CA", |entries, now| put_leaf(entries, now)),
     ("old, or another's", |entries, now| {
-        put_leaf(entries, now - 25 * DAY)
+        put_leaf(entries, now - 25 * DAY);
     }),
 ];
 
