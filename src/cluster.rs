@@ -1,6 +1,7 @@
 //! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
 
 mod pace;
+mod races;
 pub mod self_managed;
 pub mod serving_cert;
 pub mod webhook_config;

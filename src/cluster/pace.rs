@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Shortest time between two rounds that a change began.
+/// Shortest time from one round that a change began to the next, before anybody writes against us.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Longest time between a change and the round that answers it.
@@ -15,11 +15,12 @@ const CALM: Duration = Duration::from_mins(5);
 /// So many writes in a row are a quarrel; an installation with an upgrade and its rollback has three.
 const QUARREL: u32 = 4;
 
-/// The writes that came one soon after the other.
+/// The writes that came one soon after the other, and the last round that a change began.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     last: Option<Instant>,
     in_a_row: u32,
+    answered: Option<Instant>,
 }
 
 impl Pace {
@@ -30,8 +31,18 @@ impl Pace {
         self.in_a_row == QUARREL
     }
 
-    /// How long a round that a change began is to be the last one of this kind: twice as long after each write.
-    pub(super) fn pause(&self, now: Instant) -> Duration {
+    /// Takes note of a round that a change begins.
+    pub(super) fn answers(&mut self, now: Instant) {
+        self.answered = Some(now);
+    }
+
+    /// When a change that is seen now may begin a round; a moment that has passed means at once.
+    pub(super) fn soonest(&self, now: Instant) -> Instant {
+        self.answered.map_or(now, |answered| answered + self.pause(now))
+    }
+
+    /// Shortest time from one round that a change began to the next; doubles with each write in a row.
+    fn pause(&self, now: Instant) -> Duration {
         let doubled = 1_u32.checked_shl(self.writes(now).saturating_sub(1));
         FIRST.saturating_mul(doubled.unwrap_or(u32::MAX)).min(LONGEST)
     }
@@ -80,6 +91,18 @@ mod tests {
         let (pauses, told, _) = quarrel(&mut pace, now + CALM, 4);
         assert_eq!(pauses, [1, 2, 4, 8]);
         assert_eq!(told, [4], "it is told again");
+    }
+
+    #[test]
+    fn the_first_change_is_answered_at_once_and_the_next_one_after_the_pause() {
+        let (mut pace, begin) = (Pace::default(), Instant::now());
+        assert_eq!(pace.soonest(begin), begin);
+        pace.answers(begin);
+        pace.wrote(begin);
+        pace.wrote(begin);
+        assert_eq!(pace.soonest(begin), begin + 2 * FIRST);
+        let late = begin + CALM;
+        assert!(pace.soonest(late) < late);
     }
 
     #[test]

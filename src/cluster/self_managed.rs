@@ -5,10 +5,7 @@
 //! each time when somebody writes against us, and at least every minute by the clock on the wall: timers stand still while
 //! a machine is suspended.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -17,8 +14,9 @@ use kube::{Client, runtime::watcher::DefaultBackoff};
 use super::{
     Error,
     pace::Pace,
+    races::Races,
     serving_cert::{Read, ServingCert},
-    webhook_config::{Target, WebhookConfig, Written, writers},
+    webhook_config::{Changes, Target, WebhookConfig, Written},
 };
 use crate::{
     certs::{
@@ -77,6 +75,27 @@ enum Seen {
     Present(Box<MutatingWebhookConfiguration>),
 }
 
+impl Seen {
+    fn version(&self) -> Option<&str> {
+        match self {
+            Self::Present(config) => config.metadata.resource_version.as_deref(),
+            Self::NothingYet | Self::Absent => None,
+        }
+    }
+
+    /// Whether it is this version of the object.
+    fn is(&self, config: &MutatingWebhookConfiguration) -> bool {
+        let version = config.metadata.resource_version.as_deref();
+        version.is_some() && self.version() == version
+    }
+}
+
+/// What began a round.
+enum Woken {
+    ByChange,
+    ByClock,
+}
+
 /// What came of a step.
 enum Stepped {
     /// There is nothing more to do, until this time at the latest.
@@ -94,6 +113,7 @@ struct Keeper<F> {
     seen: Seen,
     serving: Option<Pair>,
     pace: Pace,
+    races: Races,
 }
 
 impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
@@ -112,15 +132,15 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             seen: Seen::NothingYet,
             serving: None,
             pace: Pace::default(),
+            races: Races::default(),
         }
     }
 
     async fn keep(mut self) {
-        let mut changes = pin!(self.webhook.watch());
+        let mut changes = self.webhook.watch();
         let mut delays = DefaultBackoff::default();
-        let mut woken: Option<Instant> = None;
         loop {
-            let wait = match self.round().await {
+            let pause = match self.round().await {
                 Ok(again) => {
                     delays = DefaultBackoff::default();
                     let until = again.duration_since((self.settings.clock)()).unwrap_or_default();
@@ -132,28 +152,35 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
                     again_in
                 }
             };
-            let mut until = Instant::now() + wait;
-            let mut is_change = false;
-            loop {
-                tokio::select! {
-                    change = changes.next() => match change {
-                        Some(Ok(config)) => {
-                            self.seen = config.map_or(Seen::Absent, |config| Seen::Present(Box::new(config)));
-                            let now = Instant::now();
-                            let soonest = woken.map_or(now, |woken| woken + self.pace.pause(now));
-                            is_change |= soonest < until;
-                            until = until.min(soonest);
-                        }
-                        Some(Err(error)) => {
-                            tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
-                        }
-                        None => changes.set(self.webhook.watch()),
-                    },
-                    () = tokio::time::sleep_until(until.into()) => break,
-                }
+            match self.wait(&mut changes, Instant::now() + pause).await {
+                Woken::ByChange => self.pace.answers(Instant::now()),
+                Woken::ByClock => {}
             }
-            if is_change {
-                woken = Some(Instant::now());
+        }
+    }
+
+    /// Waits until then, or less long where something changes.
+    async fn wait(&mut self, changes: &mut Changes, mut until: Instant) -> Woken {
+        let mut woken = Woken::ByClock;
+        loop {
+            let change = tokio::select! {
+                change = changes.next() => change,
+                () = tokio::time::sleep_until(until.into()) => return woken,
+            };
+            match change {
+                // As our own write comes back.
+                Some(Ok(Some(config))) if self.seen.is(&config) => {}
+                Some(Ok(config)) => {
+                    self.seen = config.map_or(Seen::Absent, |config| Seen::Present(Box::new(config)));
+                    let soonest = self.pace.soonest(Instant::now());
+                    if soonest < until {
+                        (until, woken) = (soonest, Woken::ByChange);
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
+                }
+                None => *changes = self.webhook.watch(),
             }
         }
     }
@@ -194,14 +221,17 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
         }
         match written {
             Written::Unchanged => Ok(Stepped::Idle(decision.again)),
-            Written::Outdated => {
+            Written::Outdated(refusal) => {
+                if !self.races.note_lost(self.seen.version()) {
+                    return Err(refusal);
+                }
                 tracing::debug!(what = self.webhook.what(), "the entries changed meanwhile");
-                Ok(Stepped::Idle(decision.again))
+                Ok(Stepped::Idle(now))
             }
             Written::Changed(config) => {
                 let authorities = read.held.bundle.len();
                 tracing::info!(what = self.webhook.what(), authorities, "caBundle written");
-                self.wrote_against();
+                self.note_write(&read.held.bundle);
                 self.seen = Seen::Present(config);
                 Ok(Stepped::Wrote)
             }
@@ -209,11 +239,11 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
     }
 
     /// Takes note of a write to the webhook configuration, and tells of one too many.
-    fn wrote_against(&mut self) {
+    fn note_write(&mut self, bundle: &Bundle) {
         if self.pace.wrote(Instant::now())
             && let Seen::Present(former) = &self.seen
         {
-            let (what, by) = (self.webhook.what(), writers(former));
+            let (what, by) = (self.webhook.what(), self.webhook.target().rivals(former, bundle));
             tracing::warn!(
                 what,
                 by,
@@ -251,5 +281,31 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             };
         }
         Err(Error::Contended { what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_version(version: Option<&str>) -> MutatingWebhookConfiguration {
+        let mut config = MutatingWebhookConfiguration::default();
+        config.metadata.resource_version = version.map(str::to_owned);
+        config
+    }
+
+    #[test]
+    fn a_version_that_was_seen_is_nothing_new() {
+        let seen = |version| Seen::Present(Box::new(of_version(version)));
+        assert!(seen(Some("7")).is(&of_version(Some("7"))));
+        for (seen, version) in [
+            (seen(Some("7")), Some("8")),
+            (seen(Some("8")), Some("7")),
+            (seen(None), None),
+            (Seen::Absent, Some("7")),
+            (Seen::NothingYet, None),
+        ] {
+            assert!(!seen.is(&of_version(version)), "{version:?}");
+        }
     }
 }

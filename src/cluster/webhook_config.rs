@@ -27,7 +27,7 @@ use kube::{
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Error, answer, patch_params, refused};
+use super::{Error, FIELD_MANAGER, answer, patch_params, refused};
 use crate::certs::{Bundle, ServerNames};
 
 /// What to do when it is not there.
@@ -51,9 +51,13 @@ pub enum Written {
     Unchanged,
     /// It was written; the object as it is now.
     Changed(Box<MutatingWebhookConfiguration>),
-    /// The entries are no longer those that were seen, and nothing was written: the watch shows how they are now.
-    Outdated,
+    /// The entries seem to be no longer those that were seen, and nothing was written: the watch shows how they are now.
+    /// With the API server's answer, for when it does not.
+    Outdated(Error),
 }
+
+/// The object after each change, or that there is none.
+pub type Changes = BoxStream<'static, Result<Option<MutatingWebhookConfiguration>, Error>>;
 
 /// One `MutatingWebhookConfiguration`, by name.
 pub struct WebhookConfig {
@@ -114,30 +118,82 @@ impl Target {
             .unwrap_or_default()
     }
 
+    /// Our entries that have another caBundle, or none.
+    fn differing<'a>(
+        &'a self,
+        config: &'a MutatingWebhookConfiguration,
+        pem: &'a ByteString,
+    ) -> impl Iterator<Item = (usize, &'a MutatingWebhook)> {
+        self.entries(config)
+            .filter(move |(_, entry)| entry.client_config.ca_bundle.as_ref() != Some(pem))
+    }
+
     /// What has to be written so that each of our entries has this caBundle: no operation where they have it.
     /// Nothing where no entry is ours.
     pub fn patch(&self, config: &MutatingWebhookConfiguration, bundle: &Bundle) -> Option<JsonPatch> {
-        let pem = ByteString(bundle.pem().into_bytes());
-        let mut entries = self.entries(config).peekable();
-        entries.peek()?;
-        let operations = entries
-            .filter(|(_, entry)| entry.client_config.ca_bundle.as_ref() != Some(&pem))
-            .flat_map(|(at, entry)| {
-                let at = at.to_string();
-                [
-                    PatchOperation::Test(TestOperation {
-                        path: PointerBuf::from_tokens(["webhooks", &at, "name"]),
-                        value: Value::from(entry.name.as_str()),
-                    }),
-                    // On a member that exists, `add` replaces it (RFC 6902 section 4.1).
-                    PatchOperation::Add(AddOperation {
-                        path: PointerBuf::from_tokens(["webhooks", &at, "clientConfig", "caBundle"]),
-                        value: json!(pem),
-                    }),
-                ]
-            });
+        let pem = text_of(bundle);
+        self.entries(config).next()?;
+        let operations = self.differing(config, &pem).flat_map(|(at, entry)| {
+            let at = at.to_string();
+            [
+                PatchOperation::Test(TestOperation {
+                    path: PointerBuf::from_tokens(["webhooks", &at, "name"]),
+                    value: Value::from(entry.name.as_str()),
+                }),
+                // On a member that exists, `add` replaces it (RFC 6902 section 4.1).
+                PatchOperation::Add(AddOperation {
+                    path: PointerBuf::from_tokens(["webhooks", &at, "clientConfig", "caBundle"]),
+                    value: json!(pem),
+                }),
+            ]
+        });
         Some(JsonPatch(operations.collect()))
     }
+
+    /// Who wrote the caBundle of those of our entries that do not have this one, as `managedFields` name them. They name
+    /// nobody for what was removed.
+    pub fn rivals(&self, config: &MutatingWebhookConfiguration, bundle: &Bundle) -> String {
+        let pem = text_of(bundle);
+        let differing: Vec<&MutatingWebhook> = self.differing(config, &pem).map(|(_, entry)| entry).collect();
+        let owners = config.metadata.managed_fields.iter().flatten();
+        let names: BTreeSet<&str> = owners
+            .filter(|owner| {
+                let fields = owner.fields_v1.as_ref();
+                fields.is_some_and(|fields| {
+                    differing
+                        .iter()
+                        .any(|entry| has_ca_bundle(&fields.0, &entry.name))
+                })
+            })
+            .filter_map(|owner| owner.manager.as_deref())
+            .map(|name| {
+                if name == FIELD_MANAGER {
+                    ANOTHER_OF_US
+                } else {
+                    name
+                }
+            })
+            .collect();
+        let was_removed = || differing.iter().all(|it| it.client_config.ca_bundle.is_none());
+        match names.into_iter().collect::<Vec<_>>().join(", ") {
+            names if !names.is_empty() => names,
+            _ if was_removed() => "unknown, for it was removed".to_owned(),
+            _ => "unknown".to_owned(),
+        }
+    }
+}
+
+/// Who wrote under our own name what is not ours: a second injector.
+const ANOTHER_OF_US: &str = "another alumet-injector";
+
+/// Whether these fields have the caBundle of an entry: `{"f:webhooks": {"k:{\"name\":...}": {"f:clientConfig": ...}}}`.
+fn has_ca_bundle(fields: &Value, entry: &str) -> bool {
+    let key = format!("k:{}", json!({"name": entry}));
+    !fields["f:webhooks"][key]["f:clientConfig"]["f:caBundle"].is_null()
+}
+
+fn text_of(bundle: &Bundle) -> ByteString {
+    ByteString(bundle.pem().into_bytes())
 }
 
 /// A caBundle; one that cannot be read trusts nobody.
@@ -192,7 +248,7 @@ impl WebhookConfig {
 
     /// The object now and after each change, nothing while there is none. It does not end; after an error it begins
     /// anew, later each time.
-    pub fn watch(&self) -> BoxStream<'static, Result<Option<MutatingWebhookConfiguration>, Error>> {
+    pub fn watch(&self) -> Changes {
         let what = self.what();
         watcher::watch_object(self.api.clone(), &self.name)
             .default_backoff()
@@ -222,32 +278,22 @@ impl WebhookConfig {
         });
         match answered.await {
             Ok(now) => Ok(Written::Changed(Box::new(now))),
-            Err(Error::Request { source, .. }) if does_not_apply(&source) => Ok(Written::Outdated),
+            Err(error) if does_not_apply(&error) => Ok(Written::Outdated(error)),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Whether the object has changed since the patch was made. The API server answers 422 to a patch whose `test` fails or
-/// whose path is not there, and names no cause; where the patched object would be invalid it names the field. It answers
-/// 409 when others write faster than it can repeat the patch.
-fn does_not_apply(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else {
+/// Whether the object may have changed since the patch was made. The API server answers 422 to a patch whose `test`
+/// fails or whose path is not there, and names no cause; where the patched object would be invalid it names the field.
+/// It answers 409 when others write faster than it can repeat the patch.
+fn does_not_apply(error: &Error) -> bool {
+    let Error::Request { source, .. } = error else {
+        return false;
+    };
+    let kube::Error::Api(status) = &**source else {
         return false;
     };
     let has_cause = || status.details.iter().any(|details| !details.causes.is_empty());
     status.code == 409 || (status.code == 422 && !has_cause())
-}
-
-/// Who wrote the caBundle of an entry last, as `managedFields` names them.
-pub fn writers(config: &MutatingWebhookConfiguration) -> String {
-    let entries = config.metadata.managed_fields.iter().flatten();
-    let names: BTreeSet<&str> = entries
-        .filter(|entry| {
-            let fields = entry.fields_v1.as_ref();
-            fields.is_some_and(|fields| fields.0.to_string().contains("\"f:caBundle\""))
-        })
-        .filter_map(|entry| entry.manager.as_deref())
-        .collect();
-    names.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -240,3 +240,75 @@ fn a_ca_is_in_place_when_every_entry_of_ours_trusts_it() {
         );
     }
 }
+
+/// What `managedFields` have for a manager that wrote the caBundle of these entries.
+fn wrote(manager: &str, entries: &[&str]) -> Value {
+    let fields = entries.iter().map(|name| {
+        let key = format!("k:{}", json!({"name": name}));
+        (key, json!({"f:clientConfig": {"f:caBundle": {}}}))
+    });
+    json!({
+        "manager": manager,
+        "operation": "Update",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:webhooks": fields.collect::<serde_json::Map<_, _>>()},
+    })
+}
+
+#[test]
+fn rivals_are_those_who_wrote_a_ca_bundle_that_is_to_be_written() {
+    let bundle = bundle();
+    let pem = bundle.pem();
+    let right = |entry| with_bundle(entry, pem.as_bytes());
+    let wrong = |entry| with_bundle(entry, b"wrong");
+    let rows = [
+        (
+            "one",
+            vec![wrong(ours("a"))],
+            vec![wrote("rival", &["a"])],
+            "rival",
+        ),
+        (
+            "one of two",
+            vec![right(ours("a")), wrong(ours("b"))],
+            vec![wrote("alumet-injector", &["a"]), wrote("rival", &["b"])],
+            "rival",
+        ),
+        (
+            "another's entry",
+            vec![wrong(ours("a")), wrong(another("b"))],
+            vec![wrote("rival", &["a"]), wrote("cert-manager", &["b"])],
+            "rival",
+        ),
+        (
+            "two",
+            vec![wrong(ours("a")), wrong(ours("b"))],
+            vec![wrote("rival", &["a"]), wrote("helm", &["b"])],
+            "helm, rival",
+        ),
+        (
+            "a second injector",
+            vec![wrong(ours("a"))],
+            vec![wrote("alumet-injector", &["a"])],
+            "another alumet-injector",
+        ),
+        (
+            "removed",
+            vec![ours("a")],
+            vec![wrote("helm", &[])],
+            "unknown, for it was removed",
+        ),
+        (
+            "removed from one of two",
+            vec![right(ours("a")), ours("b")],
+            vec![wrote("alumet-injector", &["a"])],
+            "unknown, for it was removed",
+        ),
+        ("without managedFields", vec![wrong(ours("a"))], vec![], "unknown"),
+    ];
+    for (id, entries, managers, expected) in rows {
+        let mut config = configuration(&entries);
+        config["metadata"]["managedFields"] = Value::from(managers);
+        assert_eq!(target().rivals(&typed(&config), &bundle), expected, "{id}");
+    }
+}
