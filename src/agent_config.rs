@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     check::check_toml,
+    coerce::has_password,
     configure::configure,
     layer_check::{carries_secret, check_plugins},
     minimal::{equal_to_default, minimal},

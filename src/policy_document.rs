@@ -17,6 +17,7 @@ use crate::{
     finding::{Finding, Severity},
     manifest::{list, load, stream},
     policy::model::{Policy, Scope},
+    text::printable,
 };
 
 /// The group of the custom resources.
@@ -55,7 +56,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.finding)
+        // Names and keys are what somebody wrote into a file, and this goes to terminals.
+        f.write_str(&printable(&format!("{}: {}", self.place, self.finding)))
     }
 }
 

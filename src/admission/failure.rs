@@ -24,7 +24,7 @@ pub(super) struct Verdict {
 /// |---|---|
 /// | the object was injected into, or left alone for a reason | goes through |
 /// | errors in the values or on the object | goes through without a patch, and the user is warned |
-/// | the same, and the strongest policy that says `onError` says `Deny` | is refused, and the user is told the errors |
+/// | the same, and of the cluster's or the namespace's policies the strongest that says `onError` says `Deny` | is refused, and the user is told the errors |
 /// | the body is no review that is understood | no answer ([`BadReview`](super::BadReview)): HTTP 400 |
 ///
 /// In the last case, and where no answer arrives in time, the webhook's `failurePolicy` decides. To let an object

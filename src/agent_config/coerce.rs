@@ -182,7 +182,7 @@ fn is_url(text: &str) -> bool {
 }
 
 /// Whether a URL carries a password (RFC 3986 section 3.2.1).
-pub(super) fn has_password(text: &str) -> bool {
+pub fn has_password(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.password().is_some())
 }
 

@@ -134,6 +134,8 @@ fn conclude(
         return failed(object, Some(component), findings).denied_by(denied_by);
     }
     let mut draft = Draft::new(Record::new(values_hash, setup.policies.clone()));
+    // What applied here may be known another time.
+    draft.record.incomplete |= undecided.is_some();
     draft.findings.extend(undecided);
     if *recorded == Recorded::Malformed {
         draft.findings.push(malformed());

@@ -17,7 +17,7 @@ use crate::{
     names::{self, Component},
     policy::{
         index::{Asked, PolicyIndex, Rank, Selected},
-        model::{OnError, Policy},
+        model::{OnError, Policy, Scope},
         selector,
     },
 };
@@ -63,15 +63,21 @@ pub(super) fn given(
         agent_version: facts.agent_version.known(),
         policies: &matching,
     };
-    let mut policies = matching.iter().filter_map(|rank| index.get(*rank));
     Given {
         setup: setups.setup(snapshot, key),
-        denied_by: policies
-            .find(|policy| policy.on_error.is_some())
-            .filter(|policy| policy.on_error == Some(OnError::Deny))
-            .map(Policy::title),
-        undecided: (!undecided.is_empty()).then(|| not_told(index, &undecided)),
+        denied_by: denied_by(matching.iter().filter_map(|rank| index.get(*rank))),
+        undecided: (!undecided.is_empty()).then(|| not_told(index, &undecided, facts.operation)),
     }
+}
+
+/// The policy that has an object with errors refused. Of each scope the strongest policy that says `onError` decides; a
+/// namespace can deny what the cluster allows, and cannot allow what the cluster denies.
+fn denied_by<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<String> {
+    let mut saying: Vec<&Policy> = policies.filter(|policy| policy.on_error.is_some()).collect();
+    // Strongest first, so the first of each scope is kept.
+    saying.dedup_by_key(|policy| policy.scope == Scope::Cluster);
+    let denies = |policy: &&&Policy| policy.on_error == Some(OnError::Deny);
+    saying.iter().find(denies).map(|policy| policy.title())
 }
 
 /// What a component is given by these values and the policies that apply to its configuration, whatever object would
@@ -93,7 +99,7 @@ pub fn configure(component: Component, values: &str, facts: &Facts<'_>, snapshot
     };
     let mut setup = Setup::clone(&Fresh.setup(snapshot, key));
     if !undecided.is_empty() {
-        setup.findings.push(not_told(index, &undecided));
+        setup.findings.push(not_told(index, &undecided, facts.operation));
     }
     setup
 }
@@ -139,7 +145,7 @@ struct Place<'a> {
     namespace: Option<Cow<'a, str>>,
 }
 
-fn not_told(index: &PolicyIndex, undecided: &[Rank]) -> Finding {
+fn not_told(index: &PolicyIndex, undecided: &[Rank], operation: Operation) -> Finding {
     let titles = undecided.iter().filter_map(|rank| index.get(*rank));
     let mut named: Vec<String> = titles
         .take(MOST_NAMED)
@@ -155,6 +161,14 @@ fn not_told(index: &PolicyIndex, undecided: &[Rank]) -> Finding {
             "it cannot be told whether these policies apply, so they do not: {}; the namespace or its labels are not known",
             named.join(", ")
         ),
-        "say them with --namespace and --namespace-labels, or let the webhook complete the object".to_owned(),
+        match operation {
+            Operation::Render => {
+                "say them with --namespace and --namespace-labels, or let the webhook complete the object"
+            }
+            Operation::Create | Operation::Update => {
+                "name the namespaces in the policy, for the webhook does not know their labels"
+            }
+        }
+        .to_owned(),
     )
 }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     agent_config::{
-        carries_secret, catalog::catalogue, check_plugins, codes, is_variable, values::AgentValues,
+        carries_secret, catalog::catalogue, check_plugins, codes, has_password, is_variable,
+        values::AgentValues,
     },
     finding::{Finding, Severity},
     policy::{
@@ -134,6 +135,15 @@ fn env(problems: &mut Problems, table: &Map<String, Value>) -> BTreeMap<String, 
                 severity: Severity::Error,
                 path: path.clone(),
                 message: "a secret stands here as plain text (not shown)".to_owned(),
+                mend: format!("write `secretEnv: {{{name}: {{name: <Secret>, key: <key>}}}}`"),
+            });
+        }
+        if has_password(text) {
+            problems.0.push(Finding {
+                code: codes::LITERAL_SECRET,
+                severity: Severity::Error,
+                path: path.clone(),
+                message: "the address has a password in it (not shown)".to_owned(),
                 mend: format!("write `secretEnv: {{{name}: {{name: <Secret>, key: <key>}}}}`"),
             });
         }

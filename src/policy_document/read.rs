@@ -154,6 +154,18 @@ fn selects(problems: &mut Problems, table: &Map<String, Value>, is_of_cluster: b
             }
         }
     }
+    for key in ["components", "namespaces"] {
+        if present(table, key)
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+        {
+            problems.bad(
+                &below(path, key),
+                "an empty list would select nothing",
+                "leave it out to select all of them",
+            );
+        }
+    }
     let mut components = Vec::new();
     for (index, word) in texts(table, "components").enumerate() {
         if let Some(component) = Component::parse(word) {

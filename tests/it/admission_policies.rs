@@ -23,7 +23,7 @@ const BAD: &str =
     r#"{"agentVersion": "0.9.5", "server": {"service": "s", "port": 50051}, "plugins": {"rapll": {}}}"#;
 
 #[test]
-fn the_strongest_policy_that_says_what_becomes_of_errors_decides() {
+fn of_each_scope_the_strongest_policy_that_says_what_becomes_of_errors_decides() {
     let (allow, deny, silent) = ("{onError: Allow}", "{onError: Deny}", "{defaults: {env: {A: x}}}");
     let elsewhere = "{onError: Deny, match: {components: [agent]}}";
     for (rows, policies, denied_by) in [
@@ -41,6 +41,16 @@ fn the_strongest_policy_that_says_what_becomes_of_errors_decides() {
             "the one of the namespace",
             of_cluster("a", allow) + &of_namespace("ns", "z", deny),
             Some("ns/z"),
+        ),
+        (
+            "a namespace that allows what the cluster denies",
+            of_cluster("a", deny) + &of_namespace("ns", "z", allow),
+            Some("a"),
+        ),
+        (
+            "a namespace that says both",
+            of_cluster("a", allow) + &of_namespace("ns", "x", allow) + &of_namespace("ns", "z", deny),
+            None,
         ),
         (
             "the one of another namespace",

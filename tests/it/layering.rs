@@ -23,7 +23,16 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("manifest", &["names", "finding"]),
     (
         "policy_document",
-        &["names", "finding", "agent_config", "policy", "engine", "manifest"],
+        &[
+            "names",
+            "finding",
+            "kubernetes",
+            "text",
+            "agent_config",
+            "policy",
+            "engine",
+            "manifest",
+        ],
     ),
     (
         "post_render",

@@ -180,6 +180,13 @@ fn each_fault_has_its_sentence() {
          format!("{p}error[literal-secret]: spec.defaults.plugins.influxdb.token: a secret stands here as plain text (not shown); write {{fromSecret: {{name: <Secret>, key: <key>}}}}\n")),
         ("a literal secret in a variable", policy("{defaults: {env: {INFLUX_TOKEN: hunter2}}}"),
          format!("{p}error[literal-secret]: spec.defaults.env.INFLUX_TOKEN: a secret stands here as plain text (not shown); write `secretEnv: {{INFLUX_TOKEN: {{name: <Secret>, key: <key>}}}}`\n")),
+        ("a password in a variable", policy("{defaults: {env: {HTTPS_PROXY: 'http://me:hunter2@proxy.example.org'}}}"),
+         format!("{p}error[literal-secret]: spec.defaults.env.HTTPS_PROXY: the address has a password in it (not shown); write `secretEnv: {{HTTPS_PROXY: {{name: <Secret>, key: <key>}}}}`\n")),
+        ("lists that select nothing", policy("{match: {components: [], namespaces: []}}"),
+         format!("{p}error[policy-value]: spec.match.components: an empty list would select nothing; leave it out to select all of them\n\
+                  {p}error[policy-value]: spec.match.namespaces: an empty list would select nothing; leave it out to select all of them\n")),
+        ("a key that commands a terminal", policy(r#"{"\e[2J": 1}"#),
+         format!("{p}error[policy-field]: spec. [2J: a policy has no field ` [2J` here; known are `defaults`, `match`, `onError`, `priority`\n")),
         ("a password in an address", policy("{defaults: {influxdb: {host: 'https://me:hunter2@influx.example.org', secretName: s}}}"),
          format!("{p}error[literal-secret]: spec.defaults.influxdb.host: the address has a password in it (not shown); take it out\n")),
         ("a token in the group", policy("{defaults: {influxdb: {host: 'https://a.example.org', secretName: s, token: hunter2}}}"),

@@ -417,6 +417,18 @@ fn a_setting_that_names_no_database_is_the_strongest_policys() {
 }
 
 #[test]
+fn a_plugin_without_settings_leaves_the_database_of_its_policy() {
+    let database = "influxdb: {host: 'https://a.example.org', secretName: s}";
+    for beside in ["{influxdb: null}", "{influxdb: {}}"] {
+        let policy = of_cluster("p", &format!("{{defaults: {{plugins: {beside}, {database}}}}}"));
+        let object = config_map(&json!({}), "relay-server");
+        let (_, result) = planned(&object, &policies::snapshot(&policy));
+        let host = config(&result)["plugins"]["influxdb"]["host"].clone();
+        assert_eq!(host.as_str(), Some("https://a.example.org"), "{beside}");
+    }
+}
+
+#[test]
 fn elements_of_all_are_merged_by_their_key_and_say_whose_they_are() {
     let stream = of_cluster(
         "low",
@@ -649,6 +661,7 @@ fn what_needs_the_labels_of_an_unknown_namespace_is_told_and_not_guessed() {
          let the webhook complete the object"
         ]
     );
+    let before = result;
     for (team, is_given) in [("hpc", true), ("web", false)] {
         let labels = std::collections::BTreeMap::from([("team".to_owned(), team.to_owned())]);
         policies.policies.know_namespace("ns", &labels as &dyn Labels);
@@ -659,6 +672,8 @@ fn what_needs_the_labels_of_an_unknown_namespace_is_told_and_not_guessed() {
             "{team}"
         );
         assert!(plan.report.findings.is_empty(), "{:?}", plan.report.findings);
+        let (_, completed) = planned(&before, &policies);
+        assert_eq!(completed, result, "{team}: what was not told is made up for");
     }
 }
 

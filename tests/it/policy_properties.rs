@@ -68,7 +68,7 @@ fn policy() -> impl Strategy<Value = Value> {
     let components = select(vec![
         json!(null),
         json!(null),
-        json!([]),
+        json!(null),
         json!(["relay-client"]),
         json!(["relay-server", "relay-client"]),
     ]);

@@ -32,6 +32,9 @@ pub(in crate::engine) fn bring(
     setup: &Setup,
     draft: &mut Draft,
 ) {
+    if setup.fields.is_empty() && old.is_none_or(|old| old.fields.is_empty()) {
+        return;
+    }
     let Some(spec) = pod.spec.get() else { return };
     for field in [PodField::NodeSelector, PodField::RuntimeClassName] {
         bring_one(&of_pod(pod, spec, field), old, wanted(setup, field), draft);

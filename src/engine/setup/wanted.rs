@@ -184,6 +184,9 @@ pub(super) fn plugins(policy: &Policy) -> Map<String, Value> {
         ("secretKey", &database.secret_key),
     ];
     let section = plugins.entry("influxdb").or_insert_with(|| json!({}));
+    if section.is_null() {
+        *section = json!({});
+    }
     if let Value::Object(section) = section {
         for (key, value) in settings {
             if let Some(text) = value {
