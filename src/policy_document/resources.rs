@@ -18,6 +18,9 @@ const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// One, in billionths.
 const ONE: i128 = 1_000_000_000;
 
+/// A thousandth, in billionths: the API server rounds what is finer.
+const FINEST_CPU: i128 = 1_000_000;
+
 /// The resources as the API server stores them: quantities in their shortest form, and the limit as the request where
 /// none is asked for. What Kubernetes would refuse is complained of.
 pub(super) fn read(
@@ -38,8 +41,18 @@ pub(super) fn read(
                 );
             }
             match Quantity::read(value) {
-                Some(quantity) => quantities.push((resource.clone(), quantity)),
                 None => problems.bad(&path, "it is no quantity", "write one such as 500m, 2 or 1Gi"),
+                Some(quantity) if is_extended(resource) && quantity.billionths % ONE != 0 => {
+                    problems.bad(
+                        &path,
+                        "a resource of this kind is counted",
+                        "write a whole number",
+                    );
+                }
+                Some(quantity) if resource == "cpu" && quantity.billionths % FINEST_CPU != 0 => {
+                    problems.bad(&path, "it is finer than 1m", "write a multiple of 1m");
+                }
+                Some(quantity) => quantities.push((resource.clone(), quantity)),
             }
         }
         quantities
@@ -76,8 +89,13 @@ pub(super) fn read(
         .collect()
 }
 
+/// Whether it is a resource that a device plugin or the like offers (`IsExtendedResourceName`). A quota counts it under
+/// its name behind `requests.`, so that has to be a name, too.
 fn is_extended(resource: &str) -> bool {
-    resource.contains('/') && is_label_key(resource)
+    resource.contains('/')
+        && !resource.contains("kubernetes.io/")
+        && !resource.starts_with("requests.")
+        && is_label_key(&format!("requests.{resource}"))
 }
 
 /// A quantity (apimachinery, `resource.Quantity`), without exponents.

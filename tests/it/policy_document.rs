@@ -234,6 +234,11 @@ fn each_fault_has_its_sentence() {
                   {p}error[policy-value]: spec.defaults.resources.requests.memory: it is no quantity; write one such as 500m, 2 or 1Gi\n\
                   {p}error[policy-value]: spec.defaults.resources.requests.cpu: it is more than its limit; raise the limit\n\
                   {p}error[policy-value]: spec.defaults.resources.requests.nvidia.com/gpu: a resource of this kind has a limit of the same quantity; give the limit alone: it is the request, too\n")),
+        ("resources that are counted", policy("{defaults: {resources: {limits: {nvidia.com/gpu: 500m, requests.nvidia.com/gpu: 1, a.kubernetes.io/b: 1, cpu: 1500u}}}}"),
+         format!("{p}error[policy-value]: spec.defaults.resources.limits.nvidia.com/gpu: a resource of this kind is counted; write a whole number\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.requests.nvidia.com/gpu: no container has such a resource; use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.a.kubernetes.io/b: no container has such a resource; use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.cpu: it is finer than 1m; write a multiple of 1m\n")),
         ("no spec", "{apiVersion: injector.alumet.dev/v1alpha1, kind: ClusterInjectionPolicy, metadata: {name: p}}".to_owned(),
          format!("{p}error[policy-missing]: spec: it is not there, and a policy needs it; write what the policy selects and gives\n")),
         ("no name", "{apiVersion: injector.alumet.dev/v1alpha1, kind: ClusterInjectionPolicy, spec: {}}".to_owned(),

@@ -429,6 +429,26 @@ fn a_plugin_without_settings_leaves_the_database_of_its_policy() {
 }
 
 #[test]
+fn a_token_that_is_only_kept_from_missing_gives_way_to_a_policys() {
+    let policy = of_cluster("p", "{defaults: {secretEnv: {INFLUX_TOKEN: {name: s, key: k}}}}");
+    let own = json!({"configMap": {"name": "mine"}});
+    let mut object = config_map(&own, "relay-server");
+    object["kind"] = json!("Pod");
+    object["spec"] = json!({"containers": [{"name": "agent"}]});
+    for (snapshot, expected) in [
+        (Snapshot::default(), json!({"name": "INFLUX_TOKEN", "value": ""})),
+        (
+            policies::snapshot(&policy),
+            json!({"name": "INFLUX_TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}),
+        ),
+    ] {
+        let (plan, result) = planned(&object, &snapshot);
+        assert_eq!(result["spec"]["containers"][0]["env"], json!([expected]));
+        assert!(plan.report.findings.is_empty(), "{:?}", plan.report.findings);
+    }
+}
+
+#[test]
 fn elements_of_all_are_merged_by_their_key_and_say_whose_they_are() {
     let stream = of_cluster(
         "low",

@@ -27,6 +27,10 @@ pub(super) fn source_of(policy: &Policy) -> Source {
 /// The variables that the configuration needs, and those that policies give besides.
 pub(super) fn env(needed: Vec<EnvVar>, policies: &[&Policy]) -> (Vec<Wanted<String>>, Vec<Finding>) {
     let mut findings = Vec::new();
+    // An empty text only keeps the agent from missing the variable: whatever a policy says is better.
+    let (fallbacks, needed): (Vec<_>, Vec<_>) = needed
+        .into_iter()
+        .partition(|variable| matches!(&variable.from, EnvFrom::Literal(text) if text.is_empty()));
     let mut wanted: Vec<Wanted<String>> = needed
         .into_iter()
         .map(|EnvVar { name, from, source }| variable(name, from, source, Need::Needed))
@@ -55,6 +59,11 @@ pub(super) fn env(needed: Vec<EnvVar>, policies: &[&Policy]) -> (Vec<Wanted<Stri
                 ));
             }
             Some(_) => {}
+        }
+    }
+    for EnvVar { name, from, source } in fallbacks {
+        if !wanted.iter().any(|other| other.key == name) {
+            wanted.push(variable(name, from, source, Need::Needed));
         }
     }
     (wanted, findings)
