@@ -9,12 +9,14 @@
 //!     post_render.rs, admission/,
 //!     certs/
 //! L0  engine/, policy/, agent_config/ values in, values out
-//!     names.rs, source.rs, finding.rs
+//!     names.rs, source.rs, finding.rs,
+//!     kubernetes.rs, text.rs
 //! ```
 //!
 //! `ARCHITECTURE.md` says what must always hold, and follows one document through the code.
 
 pub mod finding;
+pub mod kubernetes;
 pub mod names;
 pub mod source;
 mod text;

@@ -1,9 +1,10 @@
 //! The one place that decides whether a request goes through in spite of an error.
 
-use super::{outcome::Outcome, text::one_line};
+use super::outcome::Outcome;
 use crate::{
     engine::report::{self, Report},
     finding::{Finding, Severity},
+    text::one_line,
 };
 
 /// How many characters of the errors a user is told at most of a request that is refused.

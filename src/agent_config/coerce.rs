@@ -4,12 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{
-    catalog::Kind,
-    duration,
-    kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name},
-    settings::Val,
-};
+use super::{catalog::Kind, duration, settings::Val};
+use crate::kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name};
 
 /// Reads the value as the first kind that takes it; the error says what was expected.
 pub(super) fn coerce(kinds: &[Kind], value: &Value) -> Result<Val, String> {

@@ -2,12 +2,8 @@
 
 use serde_json::Value;
 
-use super::{
-    catalog::Plugin,
-    coerce,
-    kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name},
-    settings::Val,
-};
+use super::{catalog::Plugin, coerce, settings::Val};
+use crate::kubernetes::{SECRET_KEY, SECRET_NAME, is_data_key, is_object_name};
 
 /// `{fromSecret: {name, key}}` or `{fromEnv: NAME}`.
 pub(super) enum Reference {

@@ -7,9 +7,11 @@ use serde_json::{Map, Value};
 use super::{
     codes::{self, Findings, did_you_mean},
     coerce::found,
+};
+use crate::{
+    finding::{Finding, Severity},
     kubernetes::{SECRET_NAME, is_object_name},
 };
-use crate::finding::{Finding, Severity};
 
 /// Longest text of the annotation.
 pub const MAX_LENGTH: usize = 64 * 1024;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use crate::kubernetes::{is_label_key, is_label_value};
+
 /// Labels of an object or of a namespace.
 pub trait Labels {
     /// The value of a label, where there is one of this key.
@@ -152,38 +154,4 @@ impl Selector {
             .filter(|requirement| requirement.operator == Operator::In)
             .map(|requirement| (requirement.key.as_str(), requirement.values.as_slice()))
     }
-}
-
-/// Whether a label may have this key: a name, with or without a domain and a slash before it.
-pub fn is_label_key(key: &str) -> bool {
-    let (domain, name) = key
-        .split_once('/')
-        .map_or((None, key), |(domain, name)| (Some(domain), name));
-    domain.is_none_or(is_domain) && !name.is_empty() && is_label_value(name)
-}
-
-/// Whether a label may have this value: at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at either end.
-pub fn is_label_value(value: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let is_end = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
-    let bytes = value.as_bytes();
-    bytes.len() <= 63 && bytes.iter().all(|byte| fits(*byte)) && is_end(bytes.first()) && is_end(bytes.last())
-}
-
-/// Whether it is a name that most objects may have (RFC 1123): labels of a domain, with dots between them.
-pub fn is_domain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_domain_label)
-}
-
-/// Whether it is a name that a namespace may have (RFC 1123): small letters, digits and `-`, at most 63.
-pub fn is_namespace(name: &str) -> bool {
-    name.len() <= 63 && is_domain_label(name)
-}
-
-/// One label of a domain. Its length is bounded by that of the whole alone, as in Kubernetes.
-fn is_domain_label(label: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-    let bytes = label.as_bytes();
-    bytes.iter().all(|byte| fits(*byte)) && is_end(bytes.first()) && is_end(bytes.last())
 }

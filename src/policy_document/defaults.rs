@@ -14,10 +14,8 @@ use crate::{
         values::AgentValues,
     },
     finding::{Finding, Severity},
-    policy::{
-        model::{Defaults, EnvValue, InfluxDb},
-        selector::{is_domain, is_label_key, is_label_value},
-    },
+    kubernetes::{is_data_key, is_label_key, is_label_value, is_object_name},
+    policy::model::{Defaults, EnvValue, InfluxDb},
 };
 
 const DEFAULTS: &str = "spec.defaults";
@@ -35,7 +33,10 @@ pub(super) fn read(problems: &mut Problems, table: &Map<String, Value>) -> Defau
         .map(|part| resources::read(part, &below(DEFAULTS, "resources"), problems))
         .unwrap_or_default();
     let runtime_class_name = text(table, "runtimeClassName").map(str::to_owned);
-    if runtime_class_name.as_deref().is_some_and(|name| !is_domain(name)) {
+    if runtime_class_name
+        .as_deref()
+        .is_some_and(|name| !is_object_name(name))
+    {
         let path = below(DEFAULTS, "runtimeClassName");
         problems.bad(
             &path,
@@ -157,14 +158,14 @@ fn env(problems: &mut Problems, table: &Map<String, Value>) -> BTreeMap<String, 
         };
         variable(problems, name, &path);
         let (secret, key) = (text(reference, "name"), text(reference, "key"));
-        if secret.is_none_or(|name| !is_domain(name)) {
+        if secret.is_none_or(|name| !is_object_name(name)) {
             problems.bad(
                 &below(&path, "name"),
                 "no Secret has such a name",
                 "name a Secret",
             );
         }
-        if key.is_none_or(|key| !is_key(key)) {
+        if key.is_none_or(|key| !is_data_key(key)) {
             problems.bad(
                 &below(&path, "key"),
                 "no Secret has such a key",
@@ -208,10 +209,4 @@ fn node_selector(problems: &mut Problems, table: &Map<String, Value>) -> BTreeMa
         labels.insert(key.clone(), value.to_owned());
     }
     labels
-}
-
-/// Whether a Secret may have this key.
-fn is_key(key: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=253).contains(&key.len()) && key != "." && !key.starts_with("..") && key.bytes().all(fits)
 }

@@ -10,12 +10,11 @@ use super::{
 use crate::{
     agent_config::codes::did_you_mean,
     finding::{Finding, any_error},
+    kubernetes::{is_label_value, is_namespace, is_object_name},
     names::Component,
     policy::{
         model::{Match, OnError, Policy, Scope},
-        selector::{
-            BadRequirement, Operator, Requirement, Selector, is_domain, is_label_value, is_namespace,
-        },
+        selector::{BadRequirement, Operator, Requirement, Selector},
     },
 };
 
@@ -41,7 +40,7 @@ fn whole(problems: &mut Problems, document: &Value) -> Option<Policy> {
         return None;
     }
     let metadata = part(table, "metadata").unwrap_or(&empty);
-    let name = name_of(problems, metadata, "name", is_domain)?;
+    let name = name_of(problems, metadata, "name", is_object_name)?;
     let is_of_cluster = kind == KINDS[0];
     let scope = if is_of_cluster {
         Scope::Cluster

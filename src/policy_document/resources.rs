@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Code, shape::Problems};
-use crate::policy::selector::is_label_key;
+use crate::kubernetes::is_label_key;
 
 /// Resources of every node. All others have a domain in their names, and cannot be shared.
 const COMMON: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];

@@ -9,13 +9,14 @@ use std::{
 use crate::files::root;
 
 /// Each room of `src/`, from the bottom up, with the rooms that it may import besides itself.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("names", &[]),
     ("source", &[]),
     ("finding", &[]),
     ("text", &[]),
-    ("agent_config", &["names", "source", "finding"]),
-    ("policy", &["names"]),
+    ("kubernetes", &[]),
+    ("agent_config", &["names", "source", "finding", "kubernetes"]),
+    ("policy", &["names", "kubernetes"]),
     (
         "engine",
         &["names", "source", "finding", "text", "agent_config", "policy"],
@@ -82,13 +83,14 @@ const ROOMS: [(&str, &[&str]); 16] = [
 ];
 
 /// Rooms that know nothing of the world.
-const PURE: [&str; 11] = [
+const PURE: [&str; 13] = [
     "admission",
     "certs",
     "names",
     "source",
     "finding",
     "text",
+    "kubernetes",
     "agent_config",
     "policy",
     "engine",

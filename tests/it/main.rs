@@ -94,6 +94,10 @@ mod manifest_stream;
 /// Markdown, as far as the tests of the documents read it.
 #[path = "../markdown.rs"]
 mod markdown;
+/// Values that come to stand on an object, and what is found in each.
+#[path = "../on_objects.rs"]
+#[allow(dead_code, reason = "the tests on a cluster use the rest")]
+mod on_objects;
 /// Policies for tests.
 mod policies;
 /// Documents of policies, and the sentence for each fault.

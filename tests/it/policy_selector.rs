@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use alumet_injector::policy::selector::{
-    BadRequirement, Operator, Requirement, Selector, is_label_key, is_label_value,
+use alumet_injector::{
+    kubernetes::{is_label_key, is_label_value},
+    policy::selector::{BadRequirement, Operator, Requirement, Selector},
 };
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::{Reader, join, present};
-use crate::agent_config::{
-    codes,
+use crate::{
+    agent_config::codes,
     kubernetes::{is_label_key, is_label_value},
 };
 
