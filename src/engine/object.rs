@@ -74,6 +74,18 @@ pub struct Meta<'a> {
     /// `deletionTimestamp`.
     #[serde(borrow)]
     pub deletion_timestamp: Field<Text<'a>>,
+    /// `ownerReferences`.
+    #[serde(borrow)]
+    pub owner_references: Field<List<Owner<'a>>>,
+}
+
+/// The object that an object belongs to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner<'a> {
+    /// `kind`.
+    #[serde(borrow)]
+    pub kind: Field<Text<'a>>,
 }
 
 /// `metadata`, empty where there is none.
@@ -85,6 +97,7 @@ pub(super) fn meta_or_empty<'v, 'a>(metadata: &'v Field<Meta<'a>>) -> &'v Meta<'
         labels: Field::Absent,
         annotations: Field::Absent,
         deletion_timestamp: Field::Absent,
+        owner_references: Field::Absent,
     };
     metadata.get().unwrap_or(&EMPTY)
 }
@@ -232,6 +245,9 @@ pub struct Spec<'a> {
     /// `tolerations`.
     #[serde(borrow)]
     pub tolerations: Field<List<Toleration<'a>>>,
+    /// `nodeName`.
+    #[serde(borrow)]
+    pub node_name: Field<Text<'a>>,
     /// `nodeSelector`.
     pub node_selector: Field<Texted>,
     /// `runtimeClassName`.
@@ -307,6 +323,7 @@ pub struct ConfigMapRef<'a> {
 shape_of_object!(
     ObjectView,
     Meta,
+    Owner,
     Spec,
     Template,
     Container,

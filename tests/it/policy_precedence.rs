@@ -449,6 +449,31 @@ fn a_token_that_is_only_kept_from_missing_gives_way_to_a_policys() {
 }
 
 #[test]
+fn a_pod_whose_node_is_chosen_gets_no_node_selector() {
+    let policy = of_cluster(
+        "p",
+        "{defaults: {nodeSelector: {gpu: 'true'}, runtimeClassName: nvidia}}",
+    );
+    let snapshot = policies::snapshot(&policy);
+    let owned = |kind: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": "o", "uid": "u"}]);
+    for (owners, node, is_given) in [
+        (json!(null), json!(null), true),
+        (owned("ReplicaSet"), json!(""), true),
+        (owned("DaemonSet"), json!(null), false),
+        (json!(null), json!("node-1"), false),
+    ] {
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": values(&json!({})),
+            "spec": {"containers": [{"name": "agent"}], "nodeName": node},
+        });
+        pod["metadata"]["ownerReferences"] = owners;
+        let (_, result) = planned(&pod, &snapshot);
+        assert_eq!(result["spec"].get("nodeSelector").is_some(), is_given, "{pod:#}");
+        assert_eq!(result["spec"]["runtimeClassName"], "nvidia");
+    }
+}
+
+#[test]
 fn elements_of_all_are_merged_by_their_key_and_say_whose_they_are() {
     let stream = of_cluster(
         "low",

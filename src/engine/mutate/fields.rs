@@ -5,7 +5,7 @@ use crate::engine::{
     content::hash_of,
     field::{Field, Text},
     kind::PodPart,
-    object::{Container, Spec},
+    object::{Container, Spec, meta_or_empty},
     patch::Place,
     record::{Record, hex8},
     report::Fate,
@@ -36,13 +36,25 @@ pub(in crate::engine) fn bring(
         return;
     }
     let Some(spec) = pod.spec.get() else { return };
+    let has_its_node = has_its_node(pod, spec);
     for field in [PodField::NodeSelector, PodField::RuntimeClassName] {
-        bring_one(&of_pod(pod, spec, field), old, wanted(setup, field), draft);
+        let want = wanted(setup, field).filter(|_| field != PodField::NodeSelector || !has_its_node);
+        bring_one(&of_pod(pod, spec, field), old, want, draft);
     }
     for (index, container) in containers(pod) {
         let want = wanted(setup, PodField::Resources).filter(|_| agent == Some(index));
         bring_one(&of_container(pod, (index, container)), old, want, draft);
     }
+}
+
+/// Whether the node of the pod is chosen already: by its name, or by the controller of a `DaemonSet`, which makes each pod
+/// for one node. A selector that this node does not meet would keep the pod waiting for ever.
+fn has_its_node(pod: &PodPart<'_, '_>, spec: &Spec<'_>) -> bool {
+    let owners = &meta_or_empty(pod.metadata).owner_references;
+    spec.node_name.text().is_some_and(|name| !name.is_empty())
+        || owners
+            .present()
+            .any(|owner| owner.kind.text() == Some("DaemonSet"))
 }
 
 /// Whether every recorded field is still there as it was recorded.
