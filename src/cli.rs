@@ -110,15 +110,23 @@ pub struct PostRender {
     pub strict: bool,
 }
 
-/// `explain`.
+/// Manifests, and what they may not say.
 #[derive(Debug, Args)]
-pub struct Explain {
+pub struct Manifests {
     /// Manifest files; `-` is stdin.
     #[arg(value_name = "FILE", default_value = "-")]
     pub files: Vec<PathBuf>,
     /// What the objects may not say.
     #[command(flatten)]
     pub facts: FactsArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// What is explained.
+    #[command(flatten)]
+    pub manifests: Manifests,
     /// For people or for programs.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Output,
@@ -127,12 +135,9 @@ pub struct Explain {
 /// `diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// Manifest files; `-` is stdin.
-    #[arg(value_name = "FILE", default_value = "-")]
-    pub files: Vec<PathBuf>,
-    /// What the objects may not say.
+    /// What would be completed.
     #[command(flatten)]
-    pub facts: FactsArgs,
+    pub manifests: Manifests,
     /// A unified diff for people, or the JSON Patch of each object for programs.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Output,

@@ -13,14 +13,17 @@ use super::{
     print,
 };
 use crate::{
-    cli::{Diff, Output},
+    cli::{Diff, Manifests, Output},
     engine::{self, object::ObjectView, setup::Fresh},
     finding::Severity,
     post_render::{Change, Planned, Preview, preview, sentences},
 };
 
 pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
-    let Diff { files, facts, output } = args;
+    let Diff {
+        manifests: Manifests { files, facts },
+        output,
+    } = args;
     let snapshot = policies::snapshot(&facts)?;
     let facts = known(&facts);
     let mut previews: Vec<Preview> = Vec::new();

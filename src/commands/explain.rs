@@ -9,7 +9,7 @@ use super::{
     print,
 };
 use crate::{
-    cli::{Explain, FactsArgs, Output},
+    cli::{Explain, FactsArgs, Manifests, Output},
     engine::{
         self,
         setup::{Fresh, Snapshot},
@@ -18,7 +18,10 @@ use crate::{
 };
 
 pub(super) fn run(args: Explain) -> Result<Exit, Failure> {
-    let Explain { files, facts, output } = args;
+    let Explain {
+        manifests: Manifests { files, facts },
+        output,
+    } = args;
     let snapshot = policies::snapshot(&facts)?;
     let mut planned: Vec<Planned> = Vec::new();
     for file in &files {
