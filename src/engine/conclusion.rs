@@ -20,7 +20,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The same, with the policy that has the object refused if there are errors.
+    /// The same, with the policy that has the object refused.
     pub(super) fn denied_by(mut self, policy: Option<String>) -> Self {
         self.report.denied_by = policy;
         self

@@ -107,8 +107,8 @@ fn conclude(
         && facts.operation == Operation::Create
         && let Some(old) = recorded.known()
     {
-        let Given { setup, denied_by, .. } = given(object, &target, facts, snapshot, setups);
-        return plan_inherited(object, component, old, &setup).denied_by(denied_by);
+        let Given { setup, .. } = given(object, &target, facts, snapshot, setups);
+        return plan_inherited(object, component, old, &setup);
     }
     if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
         return users_config_map(object, &target, facts);
@@ -161,7 +161,7 @@ fn conclude(
             }
         }
     }
-    finish(object, Some(component), draft).denied_by(denied_by)
+    finish(object, Some(component), draft)
 }
 
 /// A pod that a controller makes from a template: the record that it inherits is right, and so is what it records. Its

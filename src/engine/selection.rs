@@ -29,7 +29,7 @@ const MOST_NAMED: usize = 5;
 pub(super) struct Given {
     /// What it is to have.
     pub(super) setup: Arc<Setup>,
-    /// The policy that has it refused if there are errors: the strongest one that says what becomes of it then.
+    /// The policy that has it refused, where the setup has errors.
     pub(super) denied_by: Option<String>,
     /// That of some policies it cannot be told whether they apply.
     pub(super) undecided: Option<Finding>,
@@ -63,21 +63,26 @@ pub(super) fn given(
         agent_version: facts.agent_version.known(),
         policies: &matching,
     };
+    let setup = setups.setup(snapshot, key);
+    let denied_by = setup.has_errors().then(|| denied_by(index, &matching)).flatten();
     Given {
-        setup: setups.setup(snapshot, key),
-        denied_by: denied_by(matching.iter().filter_map(|rank| index.get(*rank))),
+        setup,
+        denied_by,
         undecided: (!undecided.is_empty()).then(|| not_told(index, &undecided, facts.operation)),
     }
 }
 
 /// The policy that has an object with errors refused. Of each scope the strongest policy that says `onError` decides; a
 /// namespace can deny what the cluster allows, and cannot allow what the cluster denies.
-fn denied_by<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<String> {
-    let mut saying: Vec<&Policy> = policies.filter(|policy| policy.on_error.is_some()).collect();
-    // Strongest first, so the first of each scope is kept.
-    saying.dedup_by_key(|policy| policy.scope == Scope::Cluster);
-    let denies = |policy: &&&Policy| policy.on_error == Some(OnError::Deny);
-    saying.iter().find(denies).map(|policy| policy.title())
+fn denied_by(index: &PolicyIndex, matching: &[Rank]) -> Option<String> {
+    let deciding = |is_of_cluster: bool| {
+        let mut policies = matching.iter().filter_map(|rank| index.get(*rank));
+        policies.find(|policy| policy.on_error.is_some() && (policy.scope == Scope::Cluster) == is_of_cluster)
+    };
+    let mut deciding = [deciding(false), deciding(true)].into_iter().flatten();
+    deciding
+        .find(|policy| policy.on_error == Some(OnError::Deny))
+        .map(Policy::title)
 }
 
 /// What a component is given by these values and the policies that apply to its configuration, whatever object would
@@ -97,7 +102,7 @@ pub fn configure(component: Component, values: &str, facts: &Facts<'_>, snapshot
         agent_version: facts.agent_version.known(),
         policies: &matching,
     };
-    let mut setup = Setup::clone(&Fresh.setup(snapshot, key));
+    let mut setup = Arc::unwrap_or_clone(Fresh.setup(snapshot, key));
     if !undecided.is_empty() {
         setup.findings.push(not_told(index, &undecided, facts.operation));
     }
