@@ -72,7 +72,7 @@ impl Cut {
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Deadline(phase) => phase.label(),
-            Self::Displaced => Phase::Displaced.label(),
+            Self::Displaced => "displaced",
             Self::Broken => "broken",
         }
     }

@@ -2,7 +2,6 @@
 //! last minutes while each call has seconds, and a client that does not read its answer is not waited for either.
 
 use std::{
-    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -13,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use futures::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::settings::ConnectionLimits;
 
@@ -35,20 +34,11 @@ pub(super) enum Phase {
     Idle = 3,
     /// For the first call: clients dial ahead.
     New = 4,
-    /// For nothing any more: another connection has its place.
-    Displaced = 5,
 }
 
 impl Phase {
     /// All phases, by number.
-    pub(super) const ALL: [Self; 6] = [
-        Self::Headers,
-        Self::Call,
-        Self::Answer,
-        Self::Idle,
-        Self::New,
-        Self::Displaced,
-    ];
+    pub(super) const ALL: [Self; 5] = [Self::Headers, Self::Call, Self::Answer, Self::Idle, Self::New];
 
     /// Whether nothing is asked.
     fn is_idle(self) -> bool {
@@ -61,7 +51,7 @@ impl Phase {
         match self {
             Self::New | Self::Idle => Some(0),
             Self::Headers => Some(1),
-            Self::Call | Self::Answer | Self::Displaced => None,
+            Self::Call | Self::Answer => None,
         }
     }
 
@@ -73,13 +63,12 @@ impl Phase {
             Self::Answer => "answer",
             Self::Idle => "idle",
             Self::New => "new",
-            Self::Displaced => "displaced",
         }
     }
 }
 
-/// The phase of one connection and when it ends. It changes in the connection's own task, but for the last phase, in
-/// which another connection may put it at any time.
+/// The phase of one connection and when it ends, which change in the connection's own task; and whether another one has
+/// its place, which is said from outside.
 #[derive(Debug)]
 pub(super) struct Pulse {
     start: Instant,
@@ -91,7 +80,7 @@ pub(super) struct Pulse {
     header: Duration,
     request: Duration,
     idle: Duration,
-    task: AtomicWaker,
+    displaced: CancellationToken,
 }
 
 impl Pulse {
@@ -105,7 +94,7 @@ impl Pulse {
             header: limits.header_timeout,
             request: limits.request_timeout,
             idle: limits.idle_timeout,
-            task: AtomicWaker::new(),
+            displaced: CancellationToken::new(),
         };
         pulse.enter(Phase::Headers, pulse.header);
         Arc::new(pulse)
@@ -136,20 +125,12 @@ impl Pulse {
 
     /// Ends the connection, for another one has its place.
     pub(super) fn displace(&self) {
-        self.phase.store(Phase::Displaced as u8, Ordering::Relaxed);
-        self.task.wake();
+        self.displaced.cancel();
     }
 
     /// Ends when another connection has the place of this one.
-    pub(super) async fn displaced(&self) {
-        poll_fn(|cx| {
-            self.task.register(cx.waker());
-            match self.phase() {
-                Phase::Displaced => Poll::Ready(()),
-                _ => Poll::Pending,
-            }
-        })
-        .await;
+    pub(super) fn displaced(&self) -> WaitForCancellationFuture<'_> {
+        self.displaced.cancelled()
     }
 
     /// The headers of a call are there.
@@ -160,7 +141,7 @@ impl Pulse {
     /// The answer is made: a review, or a refusal. It is to be taken within what is left of the call's time.
     pub(super) fn answer_is_made(&self, refused: bool) {
         self.refused.store(refused, Ordering::Relaxed);
-        self.set(Phase::Answer);
+        self.phase.store(Phase::Answer as u8, Ordering::Relaxed);
     }
 
     /// Whether the client may still be sending what was refused.
@@ -184,17 +165,7 @@ impl Pulse {
         let end = (self.start.elapsed() + lasting).as_micros();
         self.deadline
             .store(u64::try_from(end).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.set(phase);
-    }
-
-    /// Nothing leads back from the last phase.
-    fn set(&self, phase: Phase) {
-        let displaced = Phase::Displaced as u8;
-        let _is_displaced = self
-            .phase
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                (now != displaced).then_some(phase as u8)
-            });
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 }
 
