@@ -130,23 +130,22 @@ fn env(problems: &mut Problems, table: &Map<String, Value>) -> BTreeMap<String, 
     for (name, value) in part(table, "env").into_iter().flatten() {
         let path = format!("{DEFAULTS}.env.{name}");
         let Some(text) = value.as_str() else { continue };
-        if carries_secret(name) {
-            problems.0.push(Finding {
-                code: codes::LITERAL_SECRET,
-                severity: Severity::Error,
-                path: path.clone(),
-                message: "a secret stands here as plain text (not shown)".to_owned(),
-                mend: format!("write `secretEnv: {{{name}: {{name: <Secret>, key: <key>}}}}`"),
-            });
-        }
-        if has_password(text) {
-            problems.0.push(Finding {
-                code: codes::LITERAL_SECRET,
-                severity: Severity::Error,
-                path: path.clone(),
-                message: "the address has a password in it (not shown)".to_owned(),
-                mend: format!("write `secretEnv: {{{name}: {{name: <Secret>, key: <key>}}}}`"),
-            });
+        for (is_secret, message) in [
+            (
+                carries_secret(name),
+                "a secret stands here as plain text (not shown)",
+            ),
+            (has_password(text), "the address has a password in it (not shown)"),
+        ] {
+            if is_secret {
+                problems.0.push(Finding {
+                    code: codes::LITERAL_SECRET,
+                    severity: Severity::Error,
+                    path: path.clone(),
+                    message: message.to_owned(),
+                    mend: format!("write `secretEnv: {{{name}: {{name: <Secret>, key: <key>}}}}`"),
+                });
+            }
         }
         variable(problems, name, &path);
         env.insert(name.clone(), EnvValue::Text(text.to_owned()));
