@@ -352,13 +352,7 @@ fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
         let object = cluster.get(&["mutatingwebhookconfiguration", &namespace]);
         serde_json::from_value::<MutatingWebhookConfiguration>(object).unwrap()
     };
-    let write = |config: &MutatingWebhookConfiguration| cluster.block_on(webhook.write(config, &a_bundle()));
-    let before = seen();
-    for entries in [
-        json!([entry("renamed.injector.alumet.dev", &namespace)]),
-        // The place of our entry is there no more.
-        json!([]),
-    ] {
+    let replace_entries = |entries: &Value| {
         let patch = json!({"webhooks": entries}).to_string();
         let arguments = [
             "patch",
@@ -366,8 +360,18 @@ fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
             &namespace,
             "--type=merge",
             "--patch",
+            &patch,
         ];
-        cluster.kubectl(&[&arguments[..], &[&patch]].concat()).ok();
+        cluster.kubectl(&arguments).ok();
+    };
+    let write = |config: &MutatingWebhookConfiguration| cluster.block_on(webhook.write(config, &a_bundle()));
+    let before = seen();
+    for entries in [
+        json!([entry("renamed.injector.alumet.dev", &namespace)]),
+        // The place of our entry is there no more.
+        json!([]),
+    ] {
+        replace_entries(&entries);
         let written = write(&before);
         let Ok(Written::Outdated(refusal)) = written else {
             panic!("{written:?}");
@@ -383,15 +387,7 @@ fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
         );
     }
     // And what is seen again can be written.
-    let patch = json!({"webhooks": [entry("mutate.injector.alumet.dev", &namespace)]}).to_string();
-    let arguments = [
-        "patch",
-        "mutatingwebhookconfiguration",
-        &namespace,
-        "--type=merge",
-        "--patch",
-    ];
-    cluster.kubectl(&[&arguments[..], &[&patch]].concat()).ok();
+    replace_entries(&json!([entry("mutate.injector.alumet.dev", &namespace)]));
     assert!(matches!(write(&seen()), Ok(Written::Changed(_))));
 }
 

@@ -11,6 +11,14 @@ use serde_json::Value;
 
 use crate::files::root;
 
+/// A folder with the files of an issue, the CA's key among them.
+fn issued_with_ca_key() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [&ISSUE[..], &["--with-ca-key"]].concat();
+    said(&certs(folder.path(), &arguments), 0, "ca.key");
+    folder
+}
+
 fn certs(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_alumet-injector"))
         .arg("certs")
@@ -235,13 +243,8 @@ fn a_certificate_comes_from_stdin() {
 /// The first write beyond a limit kills the program, as a power failure would: before any file is moved to its place.
 #[test]
 fn a_crash_before_the_files_are_moved_leaves_the_old_ones_and_hinders_nobody() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = issued_with_ca_key();
     let folder = folder.path();
-    said(
-        &certs(folder, &[&ISSUE[..], &["--with-ca-key"]].concat()),
-        0,
-        "ca.key",
-    );
     let names = ["ca.crt", "ca.key", "tls.crt", "tls.key"];
     let read = || names.map(|name| fs::read(folder.join("pki/new").join(name)).unwrap());
     let before = read();
@@ -294,13 +297,8 @@ fn files_of_two_issues_are_told_and_overwritten() {
 
 #[test]
 fn one_file_that_cannot_be_written_leaves_all_as_they_were() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = issued_with_ca_key();
     let folder = folder.path();
-    said(
-        &certs(folder, &[&ISSUE[..], &["--with-ca-key"]].concat()),
-        0,
-        "ca.key",
-    );
     let file = |name: &str| folder.join("pki/new").join(name);
     fs::remove_file(file("tls.key")).unwrap();
     fs::create_dir(file("tls.key")).unwrap();
