@@ -2,6 +2,8 @@
 
 mod certs;
 #[cfg(feature = "server")]
+mod cluster;
+#[cfg(feature = "server")]
 mod serve;
 
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
+#[cfg(feature = "server")]
+pub use cluster::ClusterArgs;
 #[cfg(feature = "server")]
 pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
 
@@ -20,8 +24,8 @@ use crate::{
 
 /// Completes Alumet's Kubernetes objects: agent configuration, secrets, pull secrets, tolerations.
 ///
-/// Exit codes: 0 done; 1 the input has errors, and no manifest and no TOML was written; 2 wrong usage; 3 a file or
-/// stream cannot be read or written.
+/// Exit codes: 0 done; 1 the input has errors, and no manifest and no TOML was written; 2 wrong usage; 3 a file,
+/// stream or cluster cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(name = "alumet-injector", version, max_term_width = 100)]
 pub struct Cli {

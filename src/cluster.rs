@@ -8,7 +8,7 @@ pub mod webhook_config;
 
 use std::time::Duration;
 
-use kube::{api::PatchParams, core::Status};
+use kube::{Config, api::PatchParams, config::KubeConfigOptions, core::Status};
 
 /// Who wrote a field, in the object's `managedFields`.
 const FIELD_MANAGER: &str = "alumet-injector";
@@ -22,6 +22,14 @@ pub enum Error {
     /// There is no client of an API server.
     #[error("the cluster cannot be found; set KUBECONFIG, or run in a pod with a service account")]
     Config(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The kubeconfig has no such context, or nothing can be made of it.
+    #[error("context {name:?} of the kubeconfig cannot be used; `kubectl config get-contexts` lists them")]
+    Context {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An object that somebody else makes is not there.
     #[error("there is no {what}; {mend}")]
     Missing {
@@ -144,4 +152,22 @@ pub async fn client() -> Result<kube::Client, Error> {
     kube::Client::try_default()
         .await
         .map_err(|error| Error::Config(Box::new(error)))
+}
+
+/// The API server of a context of the kubeconfig; without one, as [`client`].
+pub async fn client_of(context: Option<&str>) -> Result<kube::Client, Error> {
+    let Some(context) = context else {
+        return client().await;
+    };
+    let options = KubeConfigOptions {
+        context: Some(context.to_owned()),
+        ..KubeConfigOptions::default()
+    };
+    let no_context = |source: Box<dyn std::error::Error + Send + Sync>| Error::Context {
+        name: context.to_owned(),
+        source,
+    };
+    let config = Config::from_kubeconfig(&options).await;
+    let config = config.map_err(|error| no_context(Box::new(error)))?;
+    kube::Client::try_from(config).map_err(|error| no_context(Box::new(error)))
 }

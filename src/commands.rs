@@ -3,6 +3,8 @@
 mod catalog;
 mod certs;
 mod check;
+#[cfg(feature = "server")]
+mod cluster;
 mod completions;
 mod config;
 mod diff;

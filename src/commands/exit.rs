@@ -11,7 +11,7 @@ pub(super) enum Exit {
     Refused = 1,
     /// Wrong usage. clap has the same code for it.
     Usage = 2,
-    /// A file or a stream cannot be read or written.
+    /// A file, a stream or the cluster cannot be read or written.
     Io = 3,
 }
 
@@ -40,6 +40,10 @@ pub(super) enum Failure {
         /// Why.
         source: std::io::Error,
     },
+    /// The cluster does not answer, or refuses.
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Cluster(#[from] crate::cluster::Error),
 }
 
 impl Failure {
@@ -49,6 +53,8 @@ impl Failure {
             Self::Refused(_) => Exit::Refused,
             Self::Usage(_) => Exit::Usage,
             Self::Io { .. } => Exit::Io,
+            #[cfg(feature = "server")]
+            Self::Cluster(_) => Exit::Io,
         }
     }
 
