@@ -4,6 +4,8 @@ mod certs;
 #[cfg(feature = "server")]
 mod cluster;
 #[cfg(feature = "server")]
+mod export;
+#[cfg(feature = "server")]
 mod serve;
 
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use clap_complete::Shell;
 pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
 #[cfg(feature = "server")]
 pub use cluster::ClusterArgs;
+#[cfg(feature = "server")]
+pub use export::{Export, ExportCommand, ExportPolicies};
 #[cfg(feature = "server")]
 pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
 
@@ -62,6 +66,9 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Issue a serving certificate with a CA of its own, or look at certificates.
     Certs(Certs),
+    /// Write what a cluster has in another form.
+    #[cfg(feature = "server")]
+    Export(Export),
     /// Print a script that lets a shell complete what is typed.
     Completions(Completions),
 }

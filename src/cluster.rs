@@ -1,6 +1,7 @@
 //! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
 
 mod pace;
+pub mod policies;
 mod races;
 pub mod self_managed;
 pub mod serving_cert;
@@ -49,6 +50,29 @@ pub enum Error {
         what: String,
         /// The API server's own sentence: who may not do what to which resource.
         source: Box<Status>,
+    },
+    /// The account may not do this with a whole resource.
+    #[error("may not {verb} {resource}; give the account the verb {verb:?} for this resource")]
+    ForbiddenResource {
+        /// Kubernetes' word for what was asked.
+        verb: &'static str,
+        /// The resource, with its group.
+        resource: String,
+        /// The API server's own sentence: who may not do what to which resource.
+        source: Box<Status>,
+    },
+    /// The cluster knows a group in other versions than this program.
+    #[error(
+        "the cluster has {group} as {versions}, and this injector reads {read}; install the CustomResourceDefinitions of \
+         this injector, or an injector that reads that version"
+    )]
+    OtherVersions {
+        /// The group.
+        group: &'static str,
+        /// The versions that the cluster serves.
+        versions: String,
+        /// The version that is read here.
+        read: &'static str,
     },
     /// The API server did not answer in time.
     #[error("no answer within {} s to {verb} of the {what}", ANSWER_WITHIN.as_secs())]
@@ -136,6 +160,23 @@ fn refused(verb: &'static str, what: &str, missing: &'static str, error: kube::E
             what,
             source: Box::new(error),
         },
+    }
+}
+
+/// Waits for a list of a resource: nothing where the cluster does not know the resource.
+async fn listed<T>(
+    resource: &str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<Option<T>, Error> {
+    match answer("list", resource, "", request).await {
+        Ok(list) => Ok(Some(list)),
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(Error::Forbidden { verb, what, source }) => Err(Error::ForbiddenResource {
+            verb,
+            resource: what,
+            source,
+        }),
+        Err(error) => Err(error),
     }
 }
 

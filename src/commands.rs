@@ -10,6 +10,8 @@ mod config;
 mod diff;
 mod exit;
 mod explain;
+#[cfg(feature = "server")]
+mod export;
 mod helm_values;
 mod io;
 mod policies;
@@ -39,6 +41,8 @@ pub fn run(cli: Cli) -> ExitCode {
         #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Certs(args)) => certs::run(args),
+        #[cfg(feature = "server")]
+        Some(Command::Export(args)) => export::run(args),
         Some(Command::Completions(args)) => completions::run(&args),
         None => without_command(),
     };

@@ -1,8 +1,4 @@
 //! How a command that a person runs reaches a cluster.
-#![allow(
-    dead_code,
-    reason = "the commands that look at a cluster come with the next changes"
-)]
 
 use kube::Client;
 use tokio::runtime::Builder;

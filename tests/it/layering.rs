@@ -57,7 +57,10 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "telemetry",
         ],
     ),
-    ("cluster", &["names", "certs", "telemetry"]),
+    (
+        "cluster",
+        &["names", "certs", "telemetry", "policy", "policy_document"],
+    ),
     ("cli", &["names", "kubernetes"]),
     (
         "commands",

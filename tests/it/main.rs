@@ -48,6 +48,8 @@ mod certs_renewal;
 mod certs_webhook;
 /// The binary as a user types it.
 mod cli;
+/// What a cluster answers to who asks for its policies.
+mod cluster_policies;
 /// What `diff` shows is what `post-render` does.
 mod diff;
 /// The documents: examples are run, links followed, lists compared with the code.

@@ -1,0 +1,161 @@
+//! The policies of a cluster are read once: what the API server may answer, and what becomes of it.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what is answered is written where it is used"
+)]
+
+use std::{collections::BTreeMap, convert::Infallible, future::ready};
+
+use alumet_injector::{
+    cluster::{Error, policies},
+    names::Component,
+    policy::index::Asked,
+};
+use axum::body::Body;
+use hyper::http::{Request, Response};
+use kube::Client;
+use serde_json::{Value, json};
+
+const CLUSTER: &str = "/apis/injector.alumet.dev/v1alpha1/clusterinjectionpolicies";
+const OF_NAMESPACES: &str = "/apis/injector.alumet.dev/v1alpha1/injectionpolicies";
+const NAMESPACES: &str = "/api/v1/namespaces";
+
+/// What is answered at a path: status and body.
+type Answers = Vec<(&'static str, u16, Value)>;
+
+/// An API server that gives these answers by path, and 404 to all else.
+fn client(answers: Answers) -> Client {
+    let answers: BTreeMap<&str, (u16, Value)> = answers
+        .into_iter()
+        .map(|(path, code, body)| (path, (code, body)))
+        .collect();
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (code, body) = answers
+            .get(request.uri().path())
+            .cloned()
+            .unwrap_or_else(|| failure(404, "NotFound"));
+        let response = Response::builder()
+            .status(code)
+            .body(Body::from(body.to_string()));
+        ready(Ok::<_, Infallible>(response.unwrap()))
+    });
+    Client::new(service, "default")
+}
+
+fn failure(code: u16, reason: &str) -> (u16, Value) {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("{reason}, says the API server"), "reason": reason, "code": code,
+    });
+    (code, status)
+}
+
+fn list(kind: &str, items: Value) -> Value {
+    json!({"apiVersion": "injector.alumet.dev/v1alpha1", "kind": kind, "metadata": {"resourceVersion": "7"}, "items": items})
+}
+
+fn policy(kind: &str, metadata: Value, spec: Value) -> Value {
+    json!({"apiVersion": "injector.alumet.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec,
+        "status": {"conditions": []}})
+}
+
+fn two_namespaces() -> Value {
+    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": {}, "items": [
+        {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "a", "labels": {"team": "hpc"}}},
+        {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "b"}},
+    ]})
+}
+
+fn fetched(answers: Answers) -> Result<policies::Policies, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async { policies::fetch(client(answers)).await })
+}
+
+#[test]
+fn policies_and_labels_of_namespaces_are_read_and_what_cannot_be_read_is_told() {
+    let of_cluster = json!([
+        policy(
+            "ClusterInjectionPolicy",
+            json!({"name": "by-labels"}),
+            json!({"match": {"namespaceSelector": {"matchLabels": {"team": "hpc"}}}})
+        ),
+        policy(
+            "ClusterInjectionPolicy",
+            json!({"name": "wrong"}),
+            json!({"prio": 1})
+        ),
+    ]);
+    let of_namespaces = json!([policy(
+        "InjectionPolicy",
+        json!({"name": "team", "namespace": "b"}),
+        json!({})
+    )]);
+    let read = fetched(vec![
+        (CLUSTER, 200, list("ClusterInjectionPolicyList", of_cluster)),
+        (OF_NAMESPACES, 200, list("InjectionPolicyList", of_namespaces)),
+        (NAMESPACES, 200, two_namespaces()),
+    ])
+    .unwrap();
+    let titles = |namespace| {
+        let selected = read.index.select(Asked {
+            component: Component::RelayClient,
+            namespace: Some(namespace),
+            pods: None,
+        });
+        assert!(selected.undecided.is_empty(), "{namespace} is known");
+        let matching = selected.matching.into_iter();
+        matching
+            .map(|rank| read.index.get(rank).unwrap().title())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(titles("a"), ["by-labels"]);
+    assert_eq!(titles("b"), ["b/team"]);
+    let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "ClusterInjectionPolicy wrong: error[policy-field]: spec.prio: a policy has no field `prio` here; known are `defaults`, `match`, `onError`, `priority`"
+        ]
+    );
+}
+
+#[test]
+fn a_cluster_without_the_kinds_has_no_policies() {
+    let read = fetched(vec![(NAMESPACES, 200, two_namespaces())]).unwrap();
+    assert!(read.index.is_empty() && read.problems.is_empty());
+}
+
+#[test]
+fn a_missing_right_and_a_form_of_another_version_are_one_sentence_each() {
+    let (_, forbidden) = failure(403, "Forbidden");
+    let none = |kind| list(kind, json!([]));
+    let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [
+        {"name": "injector.alumet.dev", "versions": [{"groupVersion": "injector.alumet.dev/v1", "version": "v1"}]},
+    ]});
+    for (answers, expected) in [
+        (
+            vec![(CLUSTER, 403, forbidden.clone())],
+            "may not list clusterinjectionpolicies.injector.alumet.dev; give the account the verb \"list\" for this resource",
+        ),
+        (
+            vec![
+                (CLUSTER, 200, none("ClusterInjectionPolicyList")),
+                (OF_NAMESPACES, 200, none("InjectionPolicyList")),
+                (NAMESPACES, 403, forbidden),
+            ],
+            "may not list namespaces; give the account the verb \"list\" for this resource",
+        ),
+        (
+            vec![("/apis", 200, groups)],
+            "the cluster has injector.alumet.dev as v1, and this injector reads v1alpha1; install the \
+             CustomResourceDefinitions of this injector, or an injector that reads that version",
+        ),
+    ] {
+        let error = fetched(answers).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
