@@ -69,6 +69,10 @@ pub enum Command {
     /// Write what a cluster has in another form.
     #[cfg(feature = "server")]
     Export(Export),
+    /// Print the definitions of policies as custom resources, for `kubectl apply --server-side -f -`.
+    ///
+    /// The chart of the injector brings the same two. They can be applied over older ones; policies stay.
+    Crds,
     /// Print a script that lets a shell complete what is typed.
     Completions(Completions),
 }

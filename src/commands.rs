@@ -7,6 +7,7 @@ mod check;
 mod cluster;
 mod completions;
 mod config;
+mod crds;
 mod diff;
 mod exit;
 mod explain;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Certs(args)) => certs::run(args),
         #[cfg(feature = "server")]
         Some(Command::Export(args)) => export::run(args),
+        Some(Command::Crds) => crds::run(),
         Some(Command::Completions(args)) => completions::run(&args),
         None => without_command(),
     };

@@ -1,6 +1,7 @@
 //! Policies as documents, YAML or JSON: the same in a file and as a custom resource.
 
 mod defaults;
+pub mod definition;
 pub mod fields;
 mod read;
 mod resources;

@@ -1,6 +1,11 @@
 //! The form of a policy: one table of its fields, which reading, documentation and the definition of the custom
 //! resource have in common.
 
+/// Most entries of a list or map, and most characters of a text: what the API server has to check it wants bounded.
+pub const MOST_ENTRIES: usize = 1_000;
+/// Most characters of a text.
+pub const LONGEST_TEXT: usize = 4_096;
+
 /// One field.
 #[derive(Debug)]
 pub struct Field {
@@ -10,6 +15,43 @@ pub struct Field {
     pub shape: Shape,
     /// One sentence on what it is, without full stop.
     pub about: &'static str,
+    /// Whether it has to be there where the table is that has it.
+    pub need: Need,
+    /// The kinds that have it.
+    pub kinds: Kinds,
+    /// The words that its text, or each text of its list, is one of; empty for any.
+    pub words: &'static [&'static str],
+    /// What the fields below it say together, each table below it on its own.
+    pub rules: &'static [Rule],
+}
+
+/// Whether a field has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It may be left out, and `null` reads as that.
+    Optional,
+    /// It has to be there.
+    Required,
+}
+
+/// The kinds of policies that have a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// Both.
+    Both,
+    /// `ClusterInjectionPolicy` alone.
+    Cluster,
+}
+
+/// What fields of one table say together, as the API server checks it: in CEL, the Common Expression Language.
+#[derive(Debug)]
+pub struct Rule {
+    /// What holds of the table, which is `self` in it.
+    pub holds: &'static str,
+    /// What is wrong where it does not hold, and the mend.
+    pub message: &'static str,
+    /// The field below the table that is to blame, as `.match.objectSelector`; empty for the table.
+    pub blames: &'static str,
 }
 
 /// What stands in a field.
@@ -33,10 +75,44 @@ pub enum Shape {
     TableMap(&'static [Field]),
     /// A table whose fields are not the policy's to know.
     Open,
+    /// The same, of which each field is a table.
+    OpenTables,
 }
 
 const fn field(name: &'static str, shape: Shape, about: &'static str) -> Field {
-    Field { name, shape, about }
+    Field {
+        name,
+        shape,
+        about,
+        need: Need::Optional,
+        kinds: Kinds::Both,
+        words: &[],
+        rules: &[],
+    }
+}
+
+impl Field {
+    const fn required(self) -> Self {
+        Self {
+            need: Need::Required,
+            ..self
+        }
+    }
+
+    const fn of_cluster(self) -> Self {
+        Self {
+            kinds: Kinds::Cluster,
+            ..self
+        }
+    }
+
+    const fn words(self, words: &'static [&'static str]) -> Self {
+        Self { words, ..self }
+    }
+
+    const fn rules(self, rules: &'static [Rule]) -> Self {
+        Self { rules, ..self }
+    }
 }
 
 const SELECTOR: &[Field] = &[
@@ -45,16 +121,30 @@ const SELECTOR: &[Field] = &[
         "matchExpressions",
         Shape::Tables(EXPRESSION),
         "requirements, all of which must hold",
-    ),
+    )
+    .rules(&[
+        Rule {
+            holds: "!(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
+            message: "`In` and `NotIn` need at least one value; add one, or use `Exists` or `DoesNotExist`",
+            blames: ".values",
+        },
+        Rule {
+            holds: "!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0",
+            message: "`Exists` and `DoesNotExist` take no values; take them out, or use `In` or `NotIn`",
+            blames: ".values",
+        },
+    ]),
 ];
 
 const EXPRESSION: &[Field] = &[
-    field("key", Shape::Text, "key of the label"),
+    field("key", Shape::Text, "key of the label").required(),
     field(
         "operator",
         Shape::Text,
         "`In`, `NotIn`, `Exists` or `DoesNotExist`",
-    ),
+    )
+    .required()
+    .words(&["In", "NotIn", "Exists", "DoesNotExist"]),
     field("values", Shape::Texts, "values, for `In` and `NotIn`"),
 ];
 
@@ -63,17 +153,20 @@ const MATCH: &[Field] = &[
         "components",
         Shape::Texts,
         "`relay-client`, `relay-server`, `agent`; all of them where it is left out",
-    ),
+    )
+    .words(&["relay-client", "relay-server", "agent"]),
     field(
         "namespaces",
         Shape::Texts,
         "names of namespaces; `ClusterInjectionPolicy` only",
-    ),
+    )
+    .of_cluster(),
     field(
         "namespaceSelector",
         Shape::Table(SELECTOR),
         "selects by the labels of the namespace; `ClusterInjectionPolicy` only",
-    ),
+    )
+    .of_cluster(),
     field(
         "objectSelector",
         Shape::Table(SELECTOR),
@@ -81,15 +174,16 @@ const MATCH: &[Field] = &[
     ),
 ];
 
-const NAMED: &[Field] = &[field("name", Shape::Text, "name of the Secret")];
+const NAMED: &[Field] = &[field("name", Shape::Text, "name of the Secret").required()];
 
 const SECRET_KEY: &[Field] = &[
     field(
         "name",
         Shape::Text,
         "name of the Secret, in the namespace of the pod",
-    ),
-    field("key", Shape::Text, "key in the Secret"),
+    )
+    .required(),
+    field("key", Shape::Text, "key in the Secret").required(),
 ];
 
 const TOLERATION: &[Field] = &[
@@ -109,10 +203,10 @@ const TOLERATION: &[Field] = &[
 ];
 
 const INFLUXDB: &[Field] = &[
-    field("host", Shape::Text, "URL of the database"),
+    field("host", Shape::Text, "URL of the database").required(),
     field("organization", Shape::Text, "organization"),
     field("bucket", Shape::Text, "bucket"),
-    field("secretName", Shape::Text, "name of the Secret with the token"),
+    field("secretName", Shape::Text, "name of the Secret with the token").required(),
     field("secretKey", Shape::Text, "key of the token in that Secret"),
 ];
 
@@ -142,7 +236,7 @@ const DEFAULTS: &[Field] = &[
     ),
     field(
         "plugins",
-        Shape::Open,
+        Shape::OpenTables,
         "plugin settings, as under `plugins` of the chart's values",
     ),
     field(
@@ -183,12 +277,17 @@ const SPEC: &[Field] = &[
         Shape::Table(MATCH),
         "what the policy selects; what it does not mention it does not limit",
     ),
-    field("defaults", Shape::Table(DEFAULTS), "what the policy gives to it"),
+    field("defaults", Shape::Table(DEFAULTS), "what the policy gives to it").rules(&[Rule {
+        holds: "!has(self.env) || !has(self.secretEnv) || self.env.all(name, !(name in self.secretEnv))",
+        message: "`env` and `secretEnv` have a variable in common; keep one of the two",
+        blames: ".secretEnv",
+    }]),
     field(
         "onError",
         Shape::Text,
         "`Allow` or `Deny`: what the webhook does with an object whose plan has errors",
-    ),
+    )
+    .words(&["Allow", "Deny"]),
 ];
 
 /// A whole document.
@@ -204,7 +303,19 @@ pub const DOCUMENT: &[Field] = &[
         Shape::Open,
         "`name`, and `namespace` of an `InjectionPolicy`",
     ),
-    field("spec", Shape::Table(SPEC), "the policy"),
+    field("spec", Shape::Table(SPEC), "the policy")
+        .required()
+        .rules(&[Rule {
+            holds: "!has(self.match) || !has(self.match.objectSelector) || !has(self.defaults) \
+                    || ((!has(self.match.objectSelector.matchLabels) || size(self.match.objectSelector.matchLabels) == 0) \
+                    && (!has(self.match.objectSelector.matchExpressions) || size(self.match.objectSelector.matchExpressions) == 0)) \
+                    || (!has(self.defaults.influxdb) \
+                    && (!has(self.defaults.plugins) || size(self.defaults.plugins) == 0))",
+            message: "plugins and influxdb are for all pods of a component, which share one configuration, and cannot \
+                      be given to some of them; leave objectSelector out, or give plugins and influxdb by a policy of \
+                      their own",
+            blames: ".match.objectSelector",
+        }]),
     field("status", Shape::Open, "what the cluster says of it; not read"),
 ];
 

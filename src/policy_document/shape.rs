@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Code,
-    fields::{Field, PRIVILEGES, Shape},
+    fields::{Field, LONGEST_TEXT, MOST_ENTRIES, PRIVILEGES, Shape},
 };
 use crate::{
     agent_config::codes::did_you_mean,
@@ -77,8 +77,24 @@ impl Problems {
     }
 
     fn shape(&mut self, shape: &Shape, value: &Value, path: &str) {
+        let (size, most, unit) = match value {
+            Value::String(text) => (text.chars().count(), LONGEST_TEXT, "characters"),
+            Value::Array(items) => (items.len(), MOST_ENTRIES, "entries"),
+            Value::Object(map) => (map.len(), MOST_ENTRIES, "entries"),
+            _ => (0, 0, ""),
+        };
+        // What is not the policy's to know is not its to limit.
+        if size > most && !matches!(shape, Shape::Open | Shape::Table(_)) {
+            let message = format!("it has {size} {unit}, and a policy can have {most} there");
+            return self.error(
+                Code::BadValue,
+                path,
+                message,
+                "make it shorter, or write several policies",
+            );
+        }
         match (shape, value) {
-            (Shape::Text, Value::String(_)) | (Shape::Open, Value::Object(_)) => {}
+            (Shape::Text, Value::String(_)) | (Shape::Open | Shape::OpenTables, Value::Object(_)) => {}
             (Shape::Number, value) if number(value).is_some() => {}
             (Shape::Texts, Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
@@ -93,7 +109,8 @@ impl Problems {
             }
             (Shape::Quantities, Value::Object(map)) => {
                 for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-                    if !value.is_number() {
+                    // Custom resources can have no other numbers beside texts.
+                    if !value.is_i64() && !value.is_u64() {
                         self.shape(&Shape::Text, value, &below(path, key));
                     }
                 }
@@ -170,7 +187,7 @@ fn expected(shape: &Shape) -> &'static str {
         Shape::TextMap => "a map of texts",
         Shape::Quantities => "a map of quantities",
         Shape::Tables(_) => "a list of tables",
-        Shape::Table(_) | Shape::TableMap(_) | Shape::Open => "a table",
+        Shape::Table(_) | Shape::TableMap(_) | Shape::Open | Shape::OpenTables => "a table",
     }
 }
 

@@ -34,6 +34,7 @@ mod odd_objects;
 #[path = "../on_objects.rs"]
 mod on_objects;
 mod play;
+mod policy_resources;
 mod private_images;
 mod readme;
 mod release_life;
@@ -76,6 +77,7 @@ fn cases() -> Vec<Case> {
         certificates::cases(),
         documented_example::cases(),
         credentials::cases(),
+        policy_resources::cases(),
         private_images::cases(),
         doors::cases(),
         nodes::cases(),

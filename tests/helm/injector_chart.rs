@@ -335,19 +335,22 @@ fn two_releases_of_one_name_share_no_object_of_the_cluster() {
     let helm = Helm::new(Major::Four);
     for file in ci_files() {
         let chart = chart();
-        let of_the_cluster = |namespace: &str| -> BTreeSet<String> {
+        let of_the_cluster = |namespace: &str, further: &str| -> BTreeSet<String> {
             let name = format!("webhook.configurationName={namespace}-injector");
             let told = helm.template(&Template {
                 namespace,
                 values: &[&file],
-                set: &[&name],
+                set: &[&name, further],
                 ..Template::of(&chart)
             });
             let mut objects = objects(&told.stdout);
             objects.retain(|_, object| object["metadata"].get("namespace").is_none());
             objects.into_keys().collect()
         };
-        let (one, other) = (of_the_cluster("one"), of_the_cluster("other"));
+        let (one, other) = (
+            of_the_cluster("one", "replicas=1"),
+            of_the_cluster("other", "crds.install=false"),
+        );
         assert!(!one.is_empty(), "{}", file.display());
         assert!(one.is_disjoint(&other), "{}: {one:?} {other:?}", file.display());
     }

@@ -5,8 +5,12 @@ use std::fs;
 use alumet_injector::{
     agent_config::{PluginsSchema, needs, plugins_schema, reference},
     cli::Cli,
+    manifest::emit::to_yaml,
     names::{self, Component},
-    policy_document::fields::{DOCUMENT, Field, Shape},
+    policy_document::{
+        definition::definitions,
+        fields::{DOCUMENT, Field, Shape},
+    },
 };
 use clap::CommandFactory as _;
 use clap_markdown::{MarkdownOptions, help_markdown_command_custom};
@@ -61,6 +65,18 @@ fn the_charts_schemas_know_every_plugin_and_key() {
     }
 }
 
+/// The chart gives the rest: Helm's labels and annotations.
+#[test]
+fn the_chart_of_the_injector_has_the_definitions_of_policies() {
+    for definition in definitions() {
+        let plural = definition["spec"]["names"]["plural"].as_str().unwrap();
+        golden(
+            &root(&format!("deploy/injector/files/crds/{plural}.yaml")),
+            &to_yaml(&definition["spec"]),
+        );
+    }
+}
+
 #[test]
 fn the_readme_lists_every_mark() {
     let readme = fs::read_to_string(root("README.md")).unwrap();
@@ -97,7 +113,7 @@ fn the_page_of_policies_lists_every_field() {
                 Shape::Texts => (None, "list of texts"),
                 Shape::TextMap => (None, "map of texts"),
                 Shape::Quantities => (None, "map of quantities"),
-                Shape::Open => (None, "table"),
+                Shape::Open | Shape::OpenTables => (None, "table"),
                 Shape::Table(inner) => (Some((inner, ".")), "table"),
                 Shape::Tables(inner) => (Some((inner, "[].")), "list"),
                 Shape::TableMap(inner) => (Some((inner, ".NAME.")), "map"),

@@ -102,6 +102,8 @@ mod markdown;
 mod on_objects;
 /// Policies for tests.
 mod policies;
+/// The definitions of the custom resources, against the rest of the sources.
+mod policy_definition;
 /// Documents of policies, and the sentence for each fault.
 mod policy_document;
 /// `--policy`, as a user types it.

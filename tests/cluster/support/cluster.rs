@@ -243,6 +243,28 @@ impl Cluster {
         })
     }
 
+    /// Waits until policies can be made: the cluster-wide injector brings their definitions.
+    #[track_caller]
+    pub(crate) fn policy_resources(&self) {
+        self.injector();
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd/clusterinjectionpolicies.injector.alumet.dev",
+            "crd/injectionpolicies.injector.alumet.dev",
+        ])
+        .ok();
+        wait_for(
+            "the API server to serve policies",
+            Duration::from_secs(30),
+            || {
+                let listed = self.kubectl(&["get", "cinjpol,injpol", "--all-namespaces"]);
+                (listed.code == Some(0)).then_some(())
+            },
+        );
+    }
+
     /// What `kubectl get ... -o json` prints.
     #[track_caller]
     pub(crate) fn get<S: AsRef<str>>(&self, arguments: &[S]) -> Value {

@@ -203,6 +203,8 @@ impl Injector {
                 "namespaceSelector": {"matchExpressions": selector},
             },
         });
+        // They are the cluster's, and so is their owner.
+        values["crds"] = json!({"install": matches!(installation.serves, Serves::TheCluster)});
         if installation.certificate == Certificate::Files {
             values["certificates"] = json!({"mode": "files", "secretName": "serving-cert"});
             values["webhook"]["caBundle"] = json!(self.authority);
