@@ -1,5 +1,6 @@
 //! The command line: what a user may type, and nothing more.
 
+mod called;
 mod certs;
 #[cfg(feature = "server")]
 mod cluster;
@@ -8,9 +9,9 @@ mod export;
 #[cfg(feature = "server")]
 mod serve;
 
-use std::path::PathBuf;
+use std::{ffi::OsStr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
@@ -36,6 +37,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// The parser, whose usage lines say what the user typed for `program`, the first argument of the process.
+    pub fn called(program: Option<&OsStr>) -> clap::Command {
+        let parser = Self::command();
+        match program.and_then(called::typed) {
+            Some(typed) => parser.bin_name(typed),
+            None => parser,
+        }
+    }
 }
 
 /// The commands.

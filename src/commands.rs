@@ -24,13 +24,14 @@ mod uninject;
 
 use std::{process::ExitCode, time::SystemTime};
 
-use clap::CommandFactory as _;
 use exit::{Exit, Failure};
 
 use crate::cli::{Cli, Command};
 
 /// Runs the command and returns the code to end with. What went wrong is on stderr by then.
-pub fn run(cli: Cli) -> ExitCode {
+///
+/// `parser` is what read the arguments, for a help that says what the user typed.
+pub fn run(cli: Cli, parser: &mut clap::Command) -> ExitCode {
     let done = match cli.command {
         Some(Command::PostRender(args)) => post_render::run(args),
         Some(Command::Uninject) => uninject::run(),
@@ -46,7 +47,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Crds) => crds::run(),
         Some(Command::Completions(args)) => completions::run(&args),
-        None => without_command(),
+        None => without_command(parser),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -58,9 +59,9 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 /// No command at all: the help for a person, and a hint for a pipe, which has forgotten the command.
-fn without_command() -> Result<Exit, Failure> {
+fn without_command(parser: &mut clap::Command) -> Result<Exit, Failure> {
     if io::stdin_is_terminal() || io::read_stdin()?.trim_ascii().is_empty() {
-        let help = Cli::command().render_help().to_string();
+        let help = parser.render_help().to_string();
         io::complain(&help);
         return Ok(Exit::Usage);
     }

@@ -1,9 +1,9 @@
 //! The binary: parse the arguments, run the command, end with its exit code.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use alumet_injector::{cli::Cli, commands};
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use mimalloc::MiMalloc;
 
 /// The image is linked with musl, whose own allocator is made to be small rather than fast.
@@ -11,5 +11,9 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    commands::run(Cli::parse())
+    let mut parser = Cli::called(env::args_os().next().as_deref());
+    match Cli::from_arg_matches(&parser.get_matches_mut()) {
+        Ok(cli) => commands::run(cli, &mut parser),
+        Err(error) => error.exit(),
+    }
 }

@@ -12,7 +12,11 @@ mod charts;
 mod control_plane;
 mod credentials;
 mod documented_example;
+mod documents;
 mod doors;
+#[path = "../examples.rs"]
+#[allow(dead_code, reason = "the other test programs use the rest")]
+mod examples;
 mod failed_calls;
 #[path = "../files.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
@@ -86,6 +90,7 @@ fn cases() -> Vec<Case> {
         failed_calls::cases(),
         nothing_is_left::cases(),
         readme::cases(),
+        documents::cases(),
     ]
     .concat()
 }

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,6 +28,11 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// A control plane needs half a gigabyte and both processors: one besides the shared one is enough.
 static ONE: Mutex<()> = Mutex::new(());
+
+/// Held by whoever has a control plane besides the shared one.
+pub(crate) fn one_besides() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
@@ -75,7 +80,7 @@ fn when_whoever_plays_with_it_closes_its_stdin(_: &Cluster) {
 
 /// A regular end, and what a person needs then: the words of each program, and the files.
 fn when_a_test_fails_but_the_folder(_: &Cluster) {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = one_besides();
     let output = suite(FAIL)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
@@ -119,7 +124,7 @@ enum Stage {
 
 /// Starts a control plane as `make cluster` does, ends it, and looks for what is left.
 fn nothing_is_left(stage: Stage, end: impl FnOnce(&mut Suite)) {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = one_besides();
     let temporary = tempfile::tempdir().unwrap();
     let mut suite = Suite::start(temporary.path());
     if stage == Stage::Ready {
@@ -146,7 +151,7 @@ fn nothing_is_left(stage: Stage, end: impl FnOnce(&mut Suite)) {
 
 /// What it prints for a person, from its start until it is ready.
 pub(crate) fn playing() -> String {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = one_besides();
     let temporary = tempfile::tempdir().unwrap();
     let mut suite = Suite::start(temporary.path());
     let said = suite.wait_until_ready();

@@ -27,6 +27,9 @@ use crate::{
 /// The first argument of the executable that asks for this.
 pub(crate) const PLAY: &str = "play";
 
+/// Where the injector is installed, as in the documents.
+pub(crate) const INJECTOR_NAMESPACE: &str = "alumet-injector";
+
 /// Where the release is installed, as in the README.
 const NAMESPACE: &str = "test";
 
@@ -100,12 +103,9 @@ pub(crate) fn run() -> ExitCode {
         Ok(News::Told) | Err(_) => return ExitCode::FAILURE,
     };
     say("installing the injector behind a cluster-wide webhook");
-    cluster.injector();
+    cluster.injector_in(Some(INJECTOR_NAMESPACE));
     say(&format!("\n$ helm {}", RELEASE.join(" ")));
-    say(&cluster
-        .helm(Major::Four)
-        .run(&RELEASE.map(OsString::from))
-        .unwrap_or_else(|failure| panic!("{failure}")));
+    say(&install(&cluster));
     say(&format!("ready after {} s\n", begin.elapsed().as_secs()));
     show(&cluster, &["get", "nodes"]);
     for node in NODES {
@@ -134,6 +134,14 @@ pub(crate) fn run() -> ExitCode {
     say("taking all of it away");
     cluster.end(Folder::Remove);
     ExitCode::SUCCESS
+}
+
+/// Installs the release, which the injector completes; what Helm says.
+pub(crate) fn install(cluster: &Cluster) -> String {
+    cluster
+        .helm(Major::Four)
+        .run(&RELEASE.map(OsString::from))
+        .unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn show(cluster: &Cluster, arguments: &[&str]) {

@@ -3,6 +3,7 @@
 use std::{env, fs};
 
 use crate::{
+    examples::unchanging,
     files::root,
     markdown::fences,
     nothing_is_left::playing,
@@ -38,34 +39,4 @@ fn the_listing_of_the_readme_is_what_make_cluster_prints(_: &Cluster) {
         shown == printed,
         "README.md shows\n{shown}\nand `make cluster` prints (BLESS=1 puts it there)\n{printed}"
     );
-}
-
-/// The same without widths of columns, and with a word in place of each name's random end, of addresses and of ages.
-fn unchanging(listing: &str) -> String {
-    let lines = listing.lines().map(|line| {
-        let words = line.split_whitespace().map(unchanging_word);
-        words.collect::<Vec<_>>().join(" ")
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn unchanging_word(word: &str) -> String {
-    let is_age = word
-        .strip_suffix(['s', 'm'])
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    if is_age {
-        return "<age>".to_owned();
-    }
-    if word.parse::<std::net::Ipv4Addr>().is_ok() {
-        return "<address>".to_owned();
-    }
-    let parts = word.split('-');
-    let parts = parts.map(|part| if is_random(part) { "<random>" } else { part });
-    parts.collect::<Vec<_>>().join("-")
-}
-
-/// Whether the API server or a controller drew this: it takes letters and digits that make no words.
-fn is_random(part: &str) -> bool {
-    const DRAWN: &str = "bcdfghjklmnpqrstvwxz2456789";
-    matches!(part.len(), 5 | 8..=10) && part.chars().all(|c| DRAWN.contains(c))
 }

@@ -382,3 +382,37 @@ fn each_object_is_told_but_what_the_values_of_one_component_say_is_told_once() {
     let run = post_render(format!("{one}{}", one.replace("name: c\n", "name: d\n")));
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
 }
+
+/// kubectl itself runs it so in `tests/cluster`.
+#[test]
+fn usage_says_what_was_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, typed) in [
+        ("alumet-injector", "alumet-injector"),
+        ("kubectl-alumet_injector", "kubectl alumet-injector"),
+        ("kubectl-alumet-injector", "kubectl alumet injector"),
+    ] {
+        let program = folder.path().join(file);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_alumet-injector"), &program).unwrap();
+        for (arguments, usage) in [
+            (
+                &["certs", "issue", "--help"][..],
+                "certs issue [OPTIONS] --out <DIR>",
+            ),
+            (&["config"], "config <COMPONENT>"),
+            (&["config", "--nope"], "config [OPTIONS] <COMPONENT>"),
+            (&[], "[COMMAND]"),
+        ] {
+            let output = Command::new(&program)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(
+                printed.contains(&format!("Usage: {typed} {usage}\n")),
+                "{printed}"
+            );
+        }
+    }
+}

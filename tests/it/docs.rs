@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -18,40 +17,13 @@ use alumet_injector::{
 use clap::CommandFactory as _;
 
 use crate::{
+    examples::{OFFLINE, ON_A_CLUSTER, SERVING, Shell, commands, documents},
     files::{golden, root},
-    markdown::{Fence, anchors, fences, links},
+    markdown::{anchors, fences, links},
 };
 
 /// Two tests rewrite documents when they are blessed, and read what the other one wrote.
 static WRITING: Mutex<()> = Mutex::new(());
-
-/// Every document that a reader is sent to.
-fn documents() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "SECURITY.md",
-    ]
-    .map(root)
-    .into();
-    for folder in ["docs", "chart", "deploy", "certs"] {
-        collect(&root(folder), &mut found);
-    }
-    found
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
-}
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -73,58 +45,15 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     inner
 }
 
-/// What a shell prints for a line of a document, both streams as a terminal mixes them.
-fn typed(line: &str, folder: &Path) -> String {
+/// What needs no cluster.
+fn shell() -> Shell {
     let program = Path::new(env!("CARGO_BIN_EXE_alumet-injector"));
-    let mut path = vec![program.parent().unwrap().to_owned()];
-    path.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
-    let output = Command::new("sh")
-        .args(["-c", &format!("{{ {line}\n}} 2>&1")])
-        .current_dir(folder)
-        .env("PATH", std::env::join_paths(path).unwrap())
-        .env_remove("HELM_PLUGIN_NAME")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The document as it would be if its examples were typed now, and how many there are.
-///
-/// They run in a folder of their own, which has the files that the document shows (`yaml file=NAME`) and the project's
-/// `chart` and `tests`.
-fn with_examples_run(text: &str) -> (String, usize) {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["chart", "tests"] {
-        std::os::unix::fs::symlink(root(name), folder.path().join(name)).unwrap();
+    Shell {
+        runs: &[OFFLINE, SERVING],
+        programs: &["alumet-injector", "cat"],
+        folders: vec![program.parent().unwrap().to_owned()],
+        variables: Vec::new(),
     }
-    let (mut result, mut count) = (text.to_owned(), 0);
-    for Fence { info, body } in fences(text) {
-        if let Some((_, name)) = info.split_once(" file=") {
-            fs::write(folder.path().join(name), body).unwrap();
-        }
-        if info != "console" {
-            continue;
-        }
-        let commands: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
-        let rerun: String = commands
-            .iter()
-            .map(|line| {
-                assert!(
-                    line.starts_with("alumet-injector") || line.starts_with("cat "),
-                    "a console block that cannot be run: {line}"
-                );
-                format!("$ {line}\n{}", typed(line, folder.path()))
-            })
-            .collect();
-        count += commands.len();
-        assert!(!commands.is_empty(), "a console block without a command:\n{body}");
-        assert_eq!(result.matches(body).count(), 1, "the same example twice:\n{body}");
-        result = result.replacen(body, &rerun, 1);
-    }
-    (result, count)
 }
 
 #[test]
@@ -132,7 +61,7 @@ fn every_example_prints_what_the_document_shows() {
     let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut total = 0;
     for document in documents() {
-        let (now, count) = with_examples_run(&read(&document));
+        let (now, count) = shell().with_examples_run(&read(&document));
         if count > 0 {
             golden(&document, &now);
         }
@@ -211,6 +140,47 @@ fn every_command_and_option_is_shown() {
         }
     }
     assert!(options >= 10, "only {options} options were found");
+}
+
+/// Whether it is shown with what it prints: by a block that a test runs.
+fn is_shown(command: &str, typed: &[String]) -> bool {
+    let words: Vec<&str> = command.split(' ').collect();
+    typed.iter().any(|line| {
+        let line: Vec<&str> = line.split_whitespace().collect();
+        line.windows(words.len()).any(|window| window == words)
+    })
+}
+
+/// Every command that does something, with the commands above it: `alumet-injector certs issue`.
+fn leaves(command: &clap::Command) -> Vec<String> {
+    let name = command.get_name();
+    if !command.has_subcommands() {
+        return vec![name.to_owned()];
+    }
+    let below = command.get_subcommands().flat_map(leaves);
+    below.map(|leaf| format!("{name} {leaf}")).collect()
+}
+
+#[test]
+fn every_command_is_shown_with_what_it_prints() {
+    let mut typed = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        let shown = fences(&text)
+            .into_iter()
+            .filter(|fence| [OFFLINE, SERVING, ON_A_CLUSTER].contains(&fence.info));
+        typed.extend(shown.flat_map(|fence| commands(fence.body).map(str::to_owned).collect::<Vec<_>>()));
+    }
+    let commands = leaves(&Cli::command());
+    assert!(commands.len() >= 11, "{commands:?}");
+    let missing: Vec<&String> = commands
+        .iter()
+        .filter(|command| !is_shown(command, &typed))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no document shows what these print, in a block `console`, `console serve` or `console cluster`: {missing:#?}"
+    );
 }
 
 /// `--help` says them in one sentence: `Exit codes: 0 done; 1 ...`.

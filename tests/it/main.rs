@@ -60,6 +60,10 @@ mod engine_doors;
 mod engine_properties;
 /// What policies give stands between defaults and values.
 mod engine_snapshot;
+/// The examples of the documents, and what is printed for them.
+#[path = "../examples.rs"]
+#[allow(dead_code, reason = "the tests on a cluster use the rest")]
+mod examples;
 /// Each known fault of the old charts: comes out right, or is told.
 mod faults;
 /// The later rows of that table.

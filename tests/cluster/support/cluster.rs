@@ -231,10 +231,19 @@ impl Cluster {
     /// The cluster-wide injector, which the first test that asks for it installs. It is never stopped.
     #[track_caller]
     pub(crate) fn injector(&self) -> &Injector {
+        self.injector_in(None)
+    }
+
+    /// The same, in a namespace of this name, where nothing else that is cluster-wide has the names of the documents.
+    #[track_caller]
+    pub(crate) fn injector_in(&self, namespace: Option<&str>) -> &Injector {
         self.injector.get_or_init(|| {
+            if let Some(namespace) = namespace {
+                self.make_namespace(namespace, &json!({APART_LABEL: "true"}));
+            }
             let installation = Installation {
                 helm: Major::Four,
-                into: None,
+                into: namespace,
                 serves: Serves::TheCluster,
                 certificate: Certificate::SelfManaged,
                 set: &[],

@@ -127,13 +127,17 @@ impl Injector {
         let namespace = installation
             .into
             .map_or_else(|| cluster.namespace("injector"), str::to_owned);
-        let webhook = format!("injector-of-{namespace}");
-        let address = cluster.service_ip();
-        let tls = cluster.folder().join(format!("{webhook}.tls"));
         let release = match installation.serves {
             Serves::TheCluster => RELEASE.to_owned(),
             Serves::Namespace(_) => format!("{RELEASE}-of-{namespace}"),
         };
+        // Some test asks for the objects of `deploy/install.yaml`, and they are to be new.
+        let webhook = match (installation.serves, installation.into) {
+            (Serves::TheCluster, Some(_)) => RELEASE.to_owned(),
+            _ => format!("injector-of-{namespace}"),
+        };
+        let address = cluster.service_ip();
+        let tls = cluster.folder().join(format!("{webhook}.tls"));
         let authority = make_pair(&tls, &format!("{release}.{namespace}.svc"));
         let injector = Self {
             kubeconfig: PathBuf::new(),
