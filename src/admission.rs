@@ -8,8 +8,10 @@ mod failure;
 mod outcome;
 mod respond;
 mod review;
+mod validate;
 mod warnings;
 
-pub use outcome::{Outcome, Skip};
+pub use outcome::{Judged, Outcome, Skip};
 pub use respond::{Answer, Decision, respond};
 pub use review::{BadReview, Operation};
+pub use validate::validate;

@@ -72,7 +72,7 @@ pub enum Command {
     Catalog(Catalog),
     /// Serve admission: the API server calls, and each Alumet object is completed as it is created or changed.
     ///
-    /// Reviews are taken at POST /mutate by HTTPS; /livez, /readyz and /metrics are on a port of their own, by plain
+    /// Reviews are taken at POST /mutate, those of policies at POST /validate, by HTTPS; /livez, /readyz and /metrics are on a port of their own, by plain
     /// HTTP. SIGTERM and SIGINT end it after the calls in flight; a second signal ends it at once, with exit code 1.
     #[cfg(feature = "server")]
     Serve(Box<Serve>),

@@ -19,7 +19,7 @@ pub(super) struct Response<'a> {
     pub(super) allowed: bool,
     /// Why not, where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status<'a>>,
+    status: Option<Refusal<'a>>,
     /// Stands there with a patch, and only then.
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
@@ -33,19 +33,71 @@ pub(super) struct Response<'a> {
     audit_annotations: Audit,
 }
 
-/// Why a request does not go through, as the API server tells the user.
+/// Why a request does not go through, as the API server tells the user: `metav1.Status`.
 #[derive(Debug, Serialize)]
-struct Status<'a> {
+pub(super) struct Refusal<'a> {
     message: &'a str,
     reason: &'static str,
     code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+
+/// Which object is refused, and each cause, as kubectl lists them where an object is invalid.
+#[derive(Debug, Serialize)]
+struct Details<'a> {
+    group: &'a str,
+    kind: &'a str,
+    name: &'a str,
+    causes: &'a [Cause],
+}
+
+/// One fault of an object, and where it stands.
+#[derive(Debug, Serialize)]
+pub(super) struct Cause {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) field: String,
+}
+
+impl<'a> Refusal<'a> {
+    /// Of a request that somebody does not want.
+    pub(super) fn forbidden(message: &'a str) -> Self {
+        Self {
+            message,
+            reason: "Forbidden",
+            code: 403,
+            details: None,
+        }
+    }
+
+    /// Of an object that says what nobody can do. The words are those of the API server where its own schema refuses.
+    pub(super) fn invalid(
+        message: &'a str,
+        group: &'a str,
+        kind: &'a str,
+        name: &'a str,
+        causes: &'a [Cause],
+    ) -> Self {
+        Self {
+            message,
+            reason: "Invalid",
+            code: 422,
+            details: Some(Details {
+                group,
+                kind,
+                name,
+                causes,
+            }),
+        }
+    }
 }
 
 impl<'a> Response<'a> {
     /// A response, which lets the request through where it is not refused. An empty patch is the same as none.
     pub(super) fn new(
         uid: &'a str,
-        refused: Option<&'a str>,
+        refused: Option<Refusal<'a>>,
         patch: Option<&Patch>,
         warnings: Vec<String>,
         audit_annotations: Audit,
@@ -57,11 +109,7 @@ impl<'a> Response<'a> {
         Self {
             uid,
             allowed: refused.is_none(),
-            status: refused.map(|message| Status {
-                message,
-                reason: "Forbidden",
-                code: 403,
-            }),
+            status: refused,
             patch_type: patch.is_some().then_some("JSONPatch"),
             patch,
             warnings,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::outcome::Outcome;
-use crate::{engine::report::Report, names::Component, text::one_line};
+use crate::{engine::report::Report, finding::Finding, names::Component, text::one_line};
 
 /// How many characters a value has at most.
 const MAX_CHARS: usize = 256;
@@ -29,14 +29,10 @@ pub(super) struct Audit {
 
 impl Audit {
     /// What there is to keep.
-    pub(super) fn new(outcome: Outcome, report: Option<&Report>) -> Self {
+    pub(super) fn new(outcome: Outcome, report: Option<&Report>, findings: &[Finding]) -> Self {
         // A record is an annotation, which anybody may write: neither the hash nor the names are sure to be short.
         let bounded = |text: &str| one_line(text, MAX_CHARS);
-        let mut codes: Vec<&str> = report
-            .into_iter()
-            .flat_map(|report| &report.findings)
-            .map(|finding| finding.code)
-            .collect();
+        let mut codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
         codes.sort_unstable();
         codes.dedup();
         Self {

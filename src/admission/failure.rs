@@ -1,9 +1,9 @@
 //! The one place that decides whether a request goes through in spite of an error.
 
-use super::outcome::Outcome;
+use super::outcome::{Judged, Outcome};
 use crate::{
     engine::report::{self, Report},
-    finding::{Finding, Severity},
+    finding::{Finding, Severity, any_error},
     text::one_line,
 };
 
@@ -26,6 +26,7 @@ pub(super) struct Verdict {
 /// | the object was injected into, or left alone for a reason | goes through |
 /// | errors in the values or on the object | goes through without a patch, and the user is warned |
 /// | the same, and of the cluster's or the namespace's policies the strongest that says `onError` says `Deny` | is refused, and the user is told the errors |
+/// | a policy has errors ([`verdict_on_policy`]) | is refused, and the user is told the errors |
 /// | the body is no review that is understood | no answer ([`BadReview`](super::BadReview)): HTTP 400 |
 ///
 /// In the last case, and where no answer arrives in time, the webhook's `failurePolicy` decides. To let an object
@@ -39,12 +40,22 @@ pub(super) fn verdict(outcome: Outcome, report: Option<&Report>) -> Verdict {
         Outcome::Planned(
             report::Outcome::Injected | report::Outcome::LeftAlone(_) | report::Outcome::Unchanged,
         )
-        | Outcome::Skipped(_) => None,
+        | Outcome::Skipped(_)
+        | Outcome::Judged(_) => None,
     };
     let refused = report
         .filter(|_| lead.is_some())
         .and_then(|report| Some(refusal(report.denied_by.as_ref()?, &report.findings)));
     Verdict { refused, lead }
+}
+
+/// The verdict on a policy that somebody writes: one with errors would not be in force.
+pub(super) fn verdict_on_policy(findings: &[Finding]) -> Judged {
+    if any_error(findings) {
+        Judged::Refused
+    } else {
+        Judged::Accepted
+    }
 }
 
 /// What the user is told of an object that a policy has refused.

@@ -11,6 +11,14 @@ codes! {
     }
 }
 
+codes! {
+    /// What became of a policy that somebody writes.
+    Judged {
+        Accepted = "policy-accepted": "the policy can be read",
+        Refused = "policy-refused": "the policy has errors, and the request is refused",
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -18,15 +26,18 @@ pub enum Outcome {
     Planned(report::Outcome),
     /// The engine was not asked.
     Skipped(Skip),
+    /// The object is a policy.
+    Judged(Judged),
 }
 
 impl Outcome {
     /// The stable code, from a closed set: `injected`, `unchanged`, `failed`, or that of a
-    /// [`Reason`](report::Reason) or a [`Skip`].
+    /// [`Reason`](report::Reason), a [`Skip`] or a [`Judged`].
     pub fn code(self) -> &'static str {
         match self {
             Self::Planned(outcome) => outcome.code(),
             Self::Skipped(skip) => skip.code(),
+            Self::Judged(judged) => judged.code(),
         }
     }
 }

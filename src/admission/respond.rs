@@ -1,7 +1,7 @@
 //! From the bytes of a review to the bytes of its answer.
 
 use super::{
-    answer::Response,
+    answer::{Refusal, Response},
     audit::Audit,
     failure::verdict,
     outcome::{Outcome, Skip},
@@ -55,9 +55,28 @@ pub struct Decision {
     pub operations: usize,
     /// What the engine says; `None` where it was not asked. Texts in it are as long as the object has them.
     pub report: Option<Report>,
+    /// What is wrong with the object, where it is a policy.
+    pub of_policy: Vec<Finding>,
 }
 
 impl Decision {
+    pub(super) fn new(question: &Question<'_>, outcome: Outcome, allowed: bool) -> Self {
+        let short = |text: Option<&str>| one_line(text.unwrap_or_default(), MAX_NAME);
+        Self {
+            uid: question.uid.as_ref().to_owned(),
+            operation: question.operation,
+            dry_run: question.dry_run,
+            kind: short(question.kind.as_deref()),
+            namespace: question.namespace.as_deref().map(|text| short(Some(text))),
+            name: short(question.name.as_deref()),
+            outcome,
+            allowed,
+            operations: 0,
+            report: None,
+            of_policy: Vec::new(),
+        }
+    }
+
     /// Component of the object, where its label says one.
     pub fn component(&self) -> Option<Component> {
         self.report.as_ref()?.component
@@ -65,7 +84,9 @@ impl Decision {
 
     /// Errors and warnings.
     pub fn findings(&self) -> &[Finding] {
-        self.report.as_ref().map_or(&[], |report| &report.findings)
+        self.report
+            .as_ref()
+            .map_or(&self.of_policy, |report| &report.findings)
     }
 }
 
@@ -84,30 +105,20 @@ pub fn respond(snapshot: &Snapshot, setups: &dyn Setups, body: &[u8]) -> Result<
     let findings = report.as_ref().map_or(&[][..], |report| &report.findings);
     let response = Response::new(
         &question.uid,
-        verdict.refused.as_deref(),
+        verdict.refused.as_deref().map(Refusal::forbidden),
         patch.as_ref(),
-        warnings(verdict.lead, findings),
-        Audit::new(outcome, report.as_ref()),
+        warnings(verdict.lead, findings, "explain"),
+        Audit::new(outcome, report.as_ref(), findings),
     );
     let body = response.to_review();
-
-    let name = question
-        .name
-        .as_deref()
-        .or_else(|| report.as_ref().map(|report| report.name.as_str()));
-    let short = |text: Option<&str>| one_line(text.unwrap_or_default(), MAX_NAME);
-    let decision = Decision {
-        uid: question.uid.as_ref().to_owned(),
-        operation: question.operation,
-        dry_run: question.dry_run,
-        kind: short(question.kind.as_deref()),
-        namespace: question.namespace.as_deref().map(|text| short(Some(text))),
-        name: short(name),
-        outcome,
-        allowed: verdict.refused.is_none(),
-        operations: patch.map_or(0, |patch| patch.0.len()),
-        report,
-    };
+    let mut decision = Decision::new(&question, outcome, verdict.refused.is_none());
+    if question.name.is_none() {
+        decision.name = report
+            .as_ref()
+            .map_or_else(String::new, |report| one_line(&report.name, MAX_NAME));
+    }
+    decision.operations = patch.map_or(0, |patch| patch.0.len());
+    decision.report = report;
     Ok(Answer { body, decision })
 }
 

@@ -4,6 +4,7 @@
 //! `oldObject`, `userInfo` and every other member are skipped without being built. The order of the members is free.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     engine::{
@@ -204,6 +205,22 @@ pub(super) fn read(body: &[u8]) -> Result<Question<'_>, BadReview> {
         name: text(name, "request.name")?,
         object: checked(object, "request.object", "an object")?,
     })
+}
+
+/// The object of a body that [`read`] took, with every field; `null` where there is none.
+///
+/// Questions are many, and of most objects some fields are enough. A policy is read whole, and seldom.
+pub(super) fn object(body: &[u8]) -> Result<Value, BadReview> {
+    #[derive(Deserialize)]
+    struct Review {
+        request: Request,
+    }
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(default)]
+        object: Value,
+    }
+    Ok(serde_json::from_slice::<Review>(body)?.request.object)
 }
 
 /// The member, where it is there and of the right type.

@@ -12,8 +12,8 @@ const MAX_CHARS: usize = 256;
 /// Who speaks: several webhooks may warn about one request.
 const SPEAKER: &str = "alumet-injector";
 
-/// The findings as warnings, errors first. What does not fit is counted in the last one.
-pub(super) fn warnings(lead: Option<&str>, findings: &[Finding]) -> Vec<String> {
+/// The findings as warnings, errors first. What does not fit is counted in the last one, with the command that shows all.
+pub(super) fn warnings(lead: Option<&str>, findings: &[Finding], command: &str) -> Vec<String> {
     let mut findings: Vec<&Finding> = findings.iter().collect();
     findings.sort_by_key(|finding| finding.severity);
     let room = MAX_WARNINGS - usize::from(lead.is_some());
@@ -25,7 +25,7 @@ pub(super) fn warnings(lead: Option<&str>, findings: &[Finding]) -> Vec<String> 
     let (shown, rest) = findings.split_at(shown);
     let rest = (!rest.is_empty()).then(|| {
         format!(
-            "{SPEAKER}: {} more; `alumet-injector explain` on the manifest shows all of them",
+            "{SPEAKER}: {} more; `alumet-injector {command}` on the manifest shows all of them",
             rest.len()
         )
     });

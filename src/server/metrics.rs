@@ -15,11 +15,13 @@ use super::{connection::Cut, memo::MemoNumbers, refusal::Cause};
 use crate::admission::Decision;
 
 /// Kinds that are told apart; all others are `other`.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 9] = [
+    "ClusterInjectionPolicy",
     "ConfigMap",
     "CronJob",
     "DaemonSet",
     "Deployment",
+    "InjectionPolicy",
     "Job",
     "Pod",
     "StatefulSet",

@@ -37,7 +37,7 @@ macro_rules! causes {
 }
 
 causes! {
-    UnknownPath = NOT_FOUND "unknown-path": "nothing is served here; reviews go to /mutate",
+    UnknownPath = NOT_FOUND "unknown-path": "nothing is served here; reviews go to /mutate, those of policies to /validate",
     WrongMethod = METHOD_NOT_ALLOWED "wrong-method": "a review is sent by POST",
     WrongContentType = UNSUPPORTED_MEDIA_TYPE "wrong-content-type":
         "the body must be application/json without a content encoding",

@@ -1,4 +1,4 @@
-//! The HTTPS port's one path: `POST /mutate`.
+//! The HTTPS port's two paths: `POST /mutate`, and `POST /validate` for policies.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,7 +27,7 @@ use super::{
     settings::{CallLimits, ConnectionLimits, Limits},
     world::Admit,
 };
-use crate::admission::{Answer, BadReview};
+use crate::admission::{Answer, BadReview, validate};
 
 /// Longest review that is answered on the thread that serves, in bytes. Those of pods and workloads have some thousand,
 /// and are answered within microseconds; a hostile one of the longest may take seconds.
@@ -61,7 +61,14 @@ impl From<Cause> for Refused {
 /// What is served on the HTTPS port.
 pub(super) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
-        .route("/mutate", post(mutate))
+        .route(
+            "/mutate",
+            post(async |desk, request| answer(desk, request, complete).await),
+        )
+        .route(
+            "/validate",
+            post(async |desk, request| answer(desk, request, judge).await),
+        )
         .method_not_allowed_fallback(async |State(desk): State<Arc<Desk>>| refuse(&desk, Cause::WrongMethod))
         .fallback(async |State(desk): State<Arc<Desk>>| refuse(&desk, Cause::UnknownPath))
         .with_state(desk)
@@ -73,9 +80,22 @@ fn refuse(desk: &Desk, cause: Cause) -> Response<Body> {
     cause.response()
 }
 
-async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response<Body> {
+/// What the reviews of one path are answered with.
+type Door = fn(&dyn Admit, &[u8]) -> Result<Answer, BadReview>;
+
+/// An object is completed.
+fn complete(admit: &dyn Admit, review: &[u8]) -> Result<Answer, BadReview> {
+    admit.respond(review)
+}
+
+/// A policy is let in or refused, for what it says alone: no other policy has a part in it.
+fn judge(_admit: &dyn Admit, review: &[u8]) -> Result<Answer, BadReview> {
+    validate(review)
+}
+
+async fn answer(State(desk): State<Arc<Desk>>, request: Request<Body>, door: Door) -> Response<Body> {
     let begin = Instant::now();
-    match review(&desk, request, begin).await {
+    match review(&desk, request, door, begin).await {
         Ok((answer, shares)) => {
             let took = begin.elapsed();
             desk.metrics.admitted(&answer.decision, took);
@@ -95,7 +115,12 @@ async fn mutate(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Respon
 type Shares = [Share; 2];
 
 /// From a request to its answer.
-async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(Answer, Shares), Refused> {
+async fn review(
+    desk: &Desk,
+    request: Request<Body>,
+    door: Door,
+    begin: Instant,
+) -> Result<(Answer, Shares), Refused> {
     if !is_plain_json(request.headers()) {
         return Err(Cause::WrongContentType.into());
     }
@@ -118,7 +143,7 @@ async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(
     let call = desk.calls.one().ok_or(Cause::CallsInFlight)?;
     let shares = [call, share];
     if bytes.len() <= SHORT {
-        return Ok((respond(desk.admit.as_ref(), &bytes)?, shares));
+        return Ok((respond(door, desk.admit.as_ref(), &bytes)?, shares));
     }
     let turn = Arc::clone(&desk.long_reviews).acquire_owned();
     let Ok(Ok(turn)) = timeout_at(begin + request_timeout, turn).await else {
@@ -128,14 +153,14 @@ async fn review(desk: &Desk, request: Request<Body>, begin: Instant) -> Result<(
     // The turn goes along: where the client goes away, the work does not end before its end.
     let work = move || {
         let _turn = turn;
-        Ok((respond(admit.as_ref(), &bytes)?, shares))
+        Ok((respond(door, admit.as_ref(), &bytes)?, shares))
     };
     spawn_blocking(work).await.map_err(|_ended| Cause::Panic)?
 }
 
 /// The engine waits for nothing, and it cannot be interrupted. A fault in it ends this call alone.
-fn respond(admit: &dyn Admit, review: &[u8]) -> Result<Answer, Refused> {
-    catch_unwind(AssertUnwindSafe(|| admit.respond(review)))
+fn respond(door: Door, admit: &dyn Admit, review: &[u8]) -> Result<Answer, Refused> {
+    catch_unwind(AssertUnwindSafe(|| door(admit, review)))
         .map_err(|_payload| Cause::Panic)?
         .map_err(Refused::BadReview)
 }

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use alumet_injector::{
-    admission::{Answer, Decision, Operation, Outcome, Skip, respond},
+    admission::{Answer, Decision, Judged, Operation, Outcome, Skip, respond},
     engine::{
         report::{Outcome as EngineOutcome, Reason},
         setup::{Fresh, Snapshot},
@@ -63,7 +63,7 @@ pub(crate) fn asked(snapshot: &Snapshot, body: &[u8]) -> (Answer, Value, Patch) 
 }
 
 /// What a log would say.
-fn line(decision: &Decision) -> String {
+pub(crate) fn line(decision: &Decision) -> String {
     let Decision {
         uid,
         operation,
@@ -75,6 +75,7 @@ fn line(decision: &Decision) -> String {
         allowed,
         operations,
         report: _,
+        of_policy: _,
     } = decision;
     let namespace = namespace.as_deref().unwrap_or("none");
     let component = decision
@@ -147,6 +148,7 @@ fn no_code_means_two_things() {
     let reasons = Reason::ALL.iter().map(|reason| reason.code());
     let mut all: Vec<&str> = reasons.chain(["injected", "unchanged", "failed"]).collect();
     all.extend(Skip::ALL.iter().map(|skip| skip.code()));
+    all.extend(Judged::ALL.iter().map(|judged| judged.code()));
     let (total, distinct) = (all.len(), all.into_iter().collect::<BTreeSet<_>>().len());
     assert_eq!(total, distinct);
 }

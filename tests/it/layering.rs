@@ -41,7 +41,15 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ),
     (
         "admission",
-        &["names", "source", "finding", "text", "agent_config", "engine"],
+        &[
+            "names",
+            "source",
+            "finding",
+            "text",
+            "agent_config",
+            "engine",
+            "policy_document",
+        ],
     ),
     ("certs", &[]),
     ("telemetry", &[]),

@@ -22,6 +22,8 @@ mod admission_hostile;
 mod admission_policies;
 /// No body makes admission panic, and every answer holds.
 mod admission_properties;
+/// Policies that are written to the API server: each is let in, or refused in its words.
+mod admission_validate;
 /// The agent's configuration from values: against texts written by hand.
 mod agent_config;
 /// Agent configurations are checked as the agent reads them.
@@ -138,5 +140,7 @@ mod server_metrics;
 mod server_process;
 /// A server on loopback, and a client that can misbehave.
 mod server_support;
+/// Policies are validated on a path of their own, under the same limits.
+mod server_validate;
 /// Objects as the API server compares them.
 mod stored;

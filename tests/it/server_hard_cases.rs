@@ -653,7 +653,8 @@ async fn unknown_paths() {
         "/mutate/x",
         "/Mutate",
         "//mutate",
-        "/validate",
+        "/validate/",
+        "/Validate",
         "/metrics",
         "/livez",
     ] {
