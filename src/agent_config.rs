@@ -12,6 +12,7 @@ mod defaults;
 mod derive;
 mod duration;
 mod extra;
+mod giving_way;
 mod influx;
 mod layer_check;
 mod layers;

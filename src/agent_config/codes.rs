@@ -36,6 +36,7 @@ codes! {
     GPU_NOT_ATTRIBUTED = "gpu-not-attributed": "The energy of the GPU cannot be attributed in the chosen mode.",
     NEEDS_PLUGIN = "needs-plugin": "A plugin needs another one that is off.",
     UNKNOWN_METRIC = "unknown-metric": "No enabled plugin registers the metric, and the agent would not start.",
+    POLICY_SETTING = "policy-setting": "A policy's settings of a plugin do not go with the rest, and are left out.",
     TOML_SYNTAX = "toml-syntax": "The text is not TOML.",
     ENABLE_TWICE = "enable-twice": "A plugin has both `enable` and `enabled`.",
     CONSTRAINT = "constraint": "Keys that belong together, or exclude each other, do not fit.",

@@ -9,7 +9,7 @@ use super::{
     codes::{self, Findings},
     coerce::{coerce, found},
     derive::Deriving,
-    extra, influx,
+    extra, giving_way, influx,
     layers::{LayerReader, Sections},
     render::{self, Rendered},
     settings::{Section, Table},
@@ -25,6 +25,15 @@ use crate::{
 /// Works out what the agent of one component is to be given. Never fails: what stands in the way is an error among
 /// the findings, and then there is no TOML.
 pub fn configure(request: &Request<'_>) -> Configuration {
+    let whole = attempt(request);
+    if request.layers.is_empty() || whole.findings.is_empty() {
+        return whole;
+    }
+    giving_way::settle(request, whole)
+}
+
+/// The same with all that the policies say, whatever comes of it.
+pub(super) fn attempt(request: &Request<'_>) -> Configuration {
     let catalogue = catalogue();
     let mut findings = Findings::default();
     let profile = profile_of(request.values.agent_version.as_deref(), &mut findings);

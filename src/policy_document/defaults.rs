@@ -23,11 +23,15 @@ const DEFAULTS: &str = "spec.defaults";
 /// Settings of the plugin that say which database it is, by the agent's names.
 const DATABASE: [&str; 6] = ["host", "token", "existingSecret", "secretKey", "org", "bucket"];
 
+/// Why host and Secret are asked for together.
+const ONE_SOURCE: &str = "host and Secret come from one source: write both";
+
 /// Reads the defaults.
 pub(super) fn read(problems: &mut Problems, table: &Map<String, Value>) -> Defaults {
     let values = as_values(problems, table);
     let plugins = part(table, "plugins").cloned().unwrap_or_default();
     check_settings(problems, &plugins, "plugins");
+    whole_database(problems, &plugins);
     let influxdb = part(table, "influxdb").map(|group| influxdb(problems, group, &plugins));
     let resources = part(table, "resources")
         .map(|part| resources::read(part, &below(DEFAULTS, "resources"), problems))
@@ -85,6 +89,31 @@ fn check_settings(problems: &mut Problems, plugins: &Map<String, Value>, field: 
         }));
 }
 
+/// Complains of half a database among the plugin settings: in a policy it would stand before the other half.
+fn whole_database(problems: &mut Problems, plugins: &Map<String, Value>) {
+    let Some(plugin) = catalogue().plugin("influxdb") else {
+        return;
+    };
+    let of_it = plugins.iter().filter(|(name, _)| plugin.spellings.contains(name));
+    for (spelling, settings) in of_it.filter_map(|(name, settings)| Some((name, settings.as_object()?))) {
+        let has = |wanted: &[&str]| {
+            let mut said = settings
+                .iter()
+                .filter(|(_, value)| !value.is_null() && value.as_str() != Some(""));
+            said.any(|(key, _)| {
+                let node = plugin.root.spelled(key);
+                node.is_some_and(|node| wanted.contains(&node.row.name.as_str()))
+            })
+        };
+        let missing = match (has(&["host"]), has(&["token", "existingSecret"])) {
+            (true, false) => "existingSecret",
+            (false, true) => "host",
+            _ => continue,
+        };
+        problems.missing(&format!("{DEFAULTS}.plugins.{spelling}.{missing}"), ONE_SOURCE);
+    }
+}
+
 fn influxdb(problems: &mut Problems, group: &Map<String, Value>, plugins: &Map<String, Value>) -> InfluxDb {
     let as_plugin = json!({ "influxdb": group });
     check_settings(problems, as_plugin.as_object().unwrap_or(group), "influxdb");
@@ -111,8 +140,7 @@ fn influxdb(problems: &mut Problems, group: &Map<String, Value>, plugins: &Map<S
     }
     for key in ["host", "secretName"] {
         if text(group, key).is_none_or(str::is_empty) {
-            let path = format!("{DEFAULTS}.influxdb.{key}");
-            problems.missing(&path, "host and Secret come from one source: write both");
+            problems.missing(&format!("{DEFAULTS}.influxdb.{key}"), ONE_SOURCE);
         }
     }
     let field = |key| text(group, key).map(str::to_owned);

@@ -173,7 +173,7 @@ fn policies_stand_below_values_and_above_defaults_in_their_order() {
     assert_eq!(
         told,
         [
-            "error[unknown-key]: plugins.csv.bogus: policy `weak`: `csv` has no key `bogus`; known are `append_unit_to_metric_name`, `csv_delimiter`, `csv_escaped_quote`, `csv_late_delimiter`, `force_flush`, `output_path`, `use_unit_display_name`"
+            "warning[policy-setting]: plugins.csv: policy `weak`: what it sets here does not go with the rest, and is left out: `csv` has no key `bogus`; complete it in the policy, or take it out"
         ]
     );
 }

@@ -112,6 +112,8 @@ mod policies;
 mod policy_definition;
 /// Documents of policies, and the sentence for each fault.
 mod policy_document;
+/// Valid policies turn no valid values into an error.
+mod policy_errors;
 /// `--policy`, as a user types it.
 mod policy_files;
 /// The index of policies against looking at every policy.
