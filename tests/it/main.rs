@@ -124,6 +124,8 @@ mod policy_precedence;
 mod policy_properties;
 /// Label selectors, as Kubernetes has them.
 mod policy_selector;
+/// A policy of which it cannot be told offline whether it applies.
+mod policy_undecided;
 /// Whole streams of any shape: foreign documents stay, ours go in and come out again.
 mod post_render_properties;
 /// How a server ends.
