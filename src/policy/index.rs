@@ -3,7 +3,10 @@
 //! Policies are put into tables when they come, and told apart by component, namespace and labels. The selectors of
 //! namespaces are tried when a policy or a namespace changes, never for an object.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use super::{
     model::Policy,
@@ -43,13 +46,18 @@ pub struct PolicyIndex {
     tables: Arc<Tables>,
     /// For each namespace whose labels are known, the policies that are limited to some namespaces and reach it.
     namespaces: BTreeMap<String, Arc<ByComponent>>,
+    /// The tables of those policies by their ranks: namespaces that the same ones reach share theirs.
+    groups: BTreeMap<Box<[Rank]>, Weak<ByComponent>>,
 }
+
+/// So many tables that no namespace has any more are kept before they are looked for.
+const MOST_UNUSED: usize = 16;
 
 /// The policies by what they are limited to.
 #[derive(Debug, Default)]
 struct Tables {
     /// Strongest first.
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
     /// Those of any namespace.
     everywhere: ByComponent,
     /// Those that name the namespace.
@@ -62,8 +70,13 @@ struct Tables {
 
 impl PolicyIndex {
     /// Takes the policies, whose titles differ, in any order.
-    pub fn new(mut policies: Vec<Policy>) -> Self {
-        policies.sort_by(order);
+    pub fn new(policies: Vec<Policy>) -> Self {
+        Self::sharing(policies.into_iter().map(Arc::new).collect())
+    }
+
+    /// Like [`PolicyIndex::new`], with policies that somebody else holds, too.
+    pub fn sharing(mut policies: Vec<Arc<Policy>>) -> Self {
+        policies.sort_by(|a, b| order(a, b));
         let mut tables = Tables::default();
         let demands = Demands::of(policies.iter().map(|policy| &policy.selects.object_selector));
         let of_namespaces = Demands::of(policies.iter().map(|policy| &policy.selects.namespace_selector));
@@ -85,6 +98,7 @@ impl PolicyIndex {
         Self {
             tables: Arc::new(tables),
             namespaces: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 
@@ -94,13 +108,20 @@ impl PolicyIndex {
     }
 
     /// All policies, strongest first.
-    pub fn policies(&self) -> &[Policy] {
+    pub fn policies(&self) -> &[Arc<Policy>] {
         &self.tables.policies
+    }
+
+    /// Whether both have the very same policies, so that a place in one is the same in the other; they may know other
+    /// namespaces.
+    pub fn shares_policies(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tables, &other.tables)
     }
 
     /// The policy at a place that this index gave; `None` for one of another index.
     pub fn get(&self, rank: Rank) -> Option<&Policy> {
-        self.tables.policies.get(usize::try_from(rank.0).ok()?)
+        let policies = &self.tables.policies;
+        policies.get(usize::try_from(rank.0).ok()?).map(AsRef::as_ref)
     }
 
     /// From now on the labels of the namespace are known to be these.
@@ -115,21 +136,29 @@ impl PolicyIndex {
             .candidates(Some(labels), &mut |rank| reached.push(rank));
         reached.sort_unstable();
         reached.dedup();
-        let mut group = ByComponent::default();
-        let policies = || {
-            reached
-                .iter()
-                .filter_map(|rank| Some((*rank, self.get(*rank)?)))
-                .filter(|(_, policy)| policy.selects.namespace_selector.matches(labels))
-        };
+        reached.retain(|rank| {
+            let policy = self.get(*rank);
+            policy.is_some_and(|policy| policy.selects.namespace_selector.matches(labels))
+        });
+        let known = self.groups.get(reached.as_slice()).and_then(Weak::upgrade);
+        let group = known.unwrap_or_else(|| self.group(&reached));
+        self.namespaces.insert(name.to_owned(), group);
+    }
+
+    /// The table of these policies, for the namespaces that they reach.
+    fn group(&mut self, reached: &[Rank]) -> Arc<ByComponent> {
+        let policies = || reached.iter().filter_map(|rank| Some((*rank, self.get(*rank)?)));
         let demands = Demands::of(policies().map(|(_, policy)| &policy.selects.object_selector));
+        let mut group = ByComponent::default();
         for (rank, policy) in policies() {
             group.add(policy, rank, &demands);
         }
-        // Namespaces that the same policies reach share their table.
-        let shared = self.namespaces.values().find(|other| ***other == group);
-        let group = shared.map_or_else(|| Arc::new(group), Arc::clone);
-        self.namespaces.insert(name.to_owned(), group);
+        if self.groups.len() > 2 * self.namespaces.len() + MOST_UNUSED {
+            self.groups.retain(|_, group| group.strong_count() > 0);
+        }
+        let group = Arc::new(group);
+        self.groups.insert(Box::from(reached), Arc::downgrade(&group));
+        group
     }
 
     /// From now on the labels of the namespace are not known.

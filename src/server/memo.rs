@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     engine::setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     names::Component,
-    policy::index::Rank,
+    policy::index::{PolicyIndex, Rank},
 };
 
 /// How many setups a table is made for at first; it grows.
@@ -52,22 +52,28 @@ pub struct MemoNumbers {
     pub bytes: u64,
 }
 
-/// The setups of one snapshot that were asked for lately, in a bounded number of bytes.
+/// The setups of the policies of one snapshot that were asked for lately, in a bounded number of bytes.
 #[derive(Debug)]
 pub struct Memo {
-    snapshot: Arc<Snapshot>,
+    policies: PolicyIndex,
     known: Cache<OwnedKey, Arc<Setup>, Bytes>,
     tally: Arc<Tally>,
 }
 
 impl Memo {
-    /// Remembers setups of this snapshot, and no others.
-    pub fn new(snapshot: Arc<Snapshot>, max_bytes: u64, tally: Arc<Tally>) -> Self {
+    /// Remembers setups of this snapshot, and of those that have the very same policies, whatever namespaces they know:
+    /// which policies apply is part of what is asked.
+    pub fn new(snapshot: &Snapshot, max_bytes: u64, tally: Arc<Tally>) -> Self {
         Self {
-            snapshot,
+            policies: snapshot.policies.clone(),
             known: Cache::with_weighter(EXPECTED, max_bytes, Bytes),
             tally,
         }
+    }
+
+    /// Whether it remembers setups of this snapshot.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.policies.shares_policies(&snapshot.policies)
     }
 
     /// Bytes of what it holds, about.
@@ -80,7 +86,7 @@ impl Setups for Memo {
     /// Two that ask for the same unknown setup at once work it out once.
     fn setup(&self, snapshot: &Snapshot, key: SetupKey<'_>) -> Arc<Setup> {
         // What belongs to another snapshot is neither known nor to be remembered here.
-        if !std::ptr::eq(snapshot, Arc::as_ptr(&self.snapshot)) {
+        if !self.is_of(snapshot) {
             return Fresh.setup(snapshot, key);
         }
         if let Some(setup) = self.known.get(&Borrowed(key)) {

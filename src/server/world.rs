@@ -22,8 +22,8 @@ pub trait Admit: Send + Sync + 'static {
 /// A snapshot with what was worked out from it. It never changes; what is new comes as another world.
 #[derive(Debug)]
 struct World {
-    snapshot: Arc<Snapshot>,
-    memo: Memo,
+    snapshot: Snapshot,
+    memo: Arc<Memo>,
 }
 
 /// The world of now.
@@ -39,31 +39,32 @@ impl Worlds {
     pub fn new(snapshot: Snapshot, memo_bytes: u64) -> Self {
         let tally = Arc::new(Tally::default());
         Self {
-            now: ArcSwap::from_pointee(world(snapshot, memo_bytes, &tally)),
+            now: ArcSwap::from_pointee(World {
+                memo: Arc::new(Memo::new(&snapshot, memo_bytes, Arc::clone(&tally))),
+                snapshot,
+            }),
             memo_bytes,
             tally,
         }
     }
 
-    /// From now on reviews are answered from this snapshot.
+    /// From now on reviews are answered from this snapshot. What is remembered stays where the policies are the same.
     pub fn swap(&self, snapshot: Snapshot) {
-        self.now
-            .store(Arc::new(world(snapshot, self.memo_bytes, &self.tally)));
-    }
-}
-
-fn world(snapshot: Snapshot, memo_bytes: u64, tally: &Arc<Tally>) -> World {
-    let snapshot = Arc::new(snapshot);
-    World {
-        memo: Memo::new(Arc::clone(&snapshot), memo_bytes, Arc::clone(tally)),
-        snapshot,
+        let former = self.now.load();
+        let memo = if former.memo.is_of(&snapshot) {
+            Arc::clone(&former.memo)
+        } else {
+            let tally = Arc::clone(&self.tally);
+            Arc::new(Memo::new(&snapshot, self.memo_bytes, tally))
+        };
+        self.now.store(Arc::new(World { snapshot, memo }));
     }
 }
 
 impl Admit for Worlds {
     fn respond(&self, review: &[u8]) -> Result<Answer, BadReview> {
         let world = self.now.load();
-        admission::respond(&world.snapshot, &world.memo, review)
+        admission::respond(&world.snapshot, &*world.memo, review)
     }
 
     fn memo(&self) -> MemoNumbers {

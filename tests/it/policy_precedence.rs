@@ -9,6 +9,7 @@ use alumet_injector::{
     },
     policy::{
         index::PolicyIndex,
+        model::Policy,
         selector::{Labels, Operator, Requirement, Selector},
     },
 };
@@ -591,7 +592,7 @@ fn the_labels_of_the_pods_limit_what_pods_are_given() {
 #[test]
 fn a_policy_that_looks_at_pods_gives_nothing_to_the_configuration() {
     let stream = of_cluster("p", "{defaults: {env: {A: x}, plugins: {rapl: {enable: true}}}}");
-    let mut policy = policies::index(&stream).policies()[0].clone();
+    let mut policy = Policy::clone(&policies::index(&stream).policies()[0]);
     let requirement = Requirement::new(
         "injector.alumet.dev/component".to_owned(),
         Operator::Exists,

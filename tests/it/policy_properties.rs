@@ -326,8 +326,7 @@ proptest! {
 
     #[test]
     fn the_memo_changes_no_answer(objects in prop::collection::vec(object(), 1..5), snapshot in snapshot()) {
-        let snapshot = std::sync::Arc::new(snapshot);
-        let memo = Memo::new(std::sync::Arc::clone(&snapshot), 1 << 20, std::sync::Arc::default());
+        let memo = Memo::new(&snapshot, 1 << 20, std::sync::Arc::default());
         for object in objects.iter().chain(&objects) {
             let known = engine::plan(&ObjectView::read(object).unwrap(), &Facts::RENDER, &snapshot, &memo);
             prop_assert_eq!(known, plan(object, &snapshot));

@@ -1,6 +1,9 @@
 //! The memo is a shortcut: with it, without it, and with one that is too small for anything, the answers are equal.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use alumet_injector::{
     admission::respond,
@@ -90,7 +93,7 @@ fn snapshot(poll_interval: Option<&str>) -> Snapshot {
 
 fn memo(snapshot: &Arc<Snapshot>, bytes: u64) -> (Memo, Arc<Tally>) {
     let tally = Arc::new(Tally::default());
-    (Memo::new(Arc::clone(snapshot), bytes, Arc::clone(&tally)), tally)
+    (Memo::new(snapshot, bytes, Arc::clone(&tally)), tally)
 }
 
 proptest! {
@@ -257,4 +260,35 @@ fn a_swapped_world_answers_from_its_own_snapshot() {
         (4, 4),
         "the numbers go on from world to world"
     );
+}
+
+#[test]
+fn what_is_remembered_outlives_a_change_of_namespaces() {
+    let mut review = review();
+    let object = &mut review["request"]["object"]["metadata"];
+    object["labels"]["injector.alumet.dev/component"] = "agent".into();
+    object["annotations"]["injector.alumet.dev/values"] = VALUES[3].into();
+    review["request"]["namespace"] = "n".into();
+    let review = review.to_string();
+    let mut policies = policies::index(&of_cluster(
+        "of-a-team",
+        "{match: {namespaceSelector: {matchLabels: {team: hpc}}}, defaults: {plugins: {rapl: {poll_interval: 7s}}}}",
+    ));
+    let worlds = Worlds::new(
+        Snapshot {
+            policies: policies.clone(),
+        },
+        16 << 20,
+    );
+    let mut bodies = Vec::new();
+    for (team, misses) in [("hpc", 1), ("web", 2), ("hpc", 2), ("web", 2)] {
+        policies.know_namespace("n", &BTreeMap::from([("team".to_owned(), team.to_owned())]));
+        worlds.swap(Snapshot {
+            policies: policies.clone(),
+        });
+        bodies.push(worlds.respond(review.as_bytes()).unwrap().body);
+        assert_eq!(worlds.memo().misses, misses, "{team}");
+    }
+    assert!(bodies[0] != bodies[1], "the policy applies to one team alone");
+    assert!(bodies[0] == bodies[2] && bodies[1] == bodies[3]);
 }
