@@ -6,6 +6,7 @@ pub mod fields;
 mod read;
 mod resources;
 mod shape;
+pub mod store;
 
 use std::{collections::BTreeMap, fmt};
 

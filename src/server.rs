@@ -13,6 +13,7 @@ pub mod key_files;
 mod log;
 pub mod memo;
 pub mod metrics;
+pub mod policies;
 mod pulse;
 mod refusal;
 mod router;
@@ -38,6 +39,7 @@ use self::{
     crowd::Crowd,
     key_files::KeyFiles,
     metrics::Metrics,
+    policies::{Policies, Readiness},
     router::Desk,
     settings::{ADMIN, Leaving, Limits},
     shutdown::Shutdown,
@@ -48,6 +50,7 @@ use crate::telemetry::Dropped;
 
 const HTTPS_PORT: &str = "the HTTPS port";
 const ADMIN_PORT: &str = "the admin port";
+const POLICIES: &str = "the watch on policies";
 const RELOAD: &str = "the watch on the key pair's files";
 
 /// What a server is made of.
@@ -58,6 +61,8 @@ pub struct Server {
     pub certificate: Arc<Certificate>,
     /// Where the certificate is read anew, and how often; `None` where somebody else installs it.
     pub key_files: Option<(KeyFiles, Duration)>,
+    /// Where policies come from that change; `None` where those of the start stay.
+    pub policies: Option<Policies>,
     /// Limits and deadlines of the HTTPS port.
     pub limits: Limits,
     /// The way to the end.
@@ -133,6 +138,7 @@ impl Server {
             admit,
             certificate,
             key_files,
+            policies,
             limits,
             leaving: Leaving {
                 shutdown_delay,
@@ -150,10 +156,12 @@ impl Server {
             long_reviews: Arc::new(Semaphore::new(router::LONG_AT_A_TIME)),
             metrics: Arc::clone(&metrics),
         });
+        let readiness = Readiness::of(policies.as_ref());
         let connections = Crowd::new(limits.connections.max_connections);
         let gauges = Arc::new(Gauges {
             certificate: Arc::clone(&certificate),
             shutdown: shutdown.clone(),
+            readiness: readiness.clone(),
             metrics: Arc::clone(&metrics),
             connections: Arc::clone(&connections),
             calls: Arc::clone(&desk.calls),
@@ -187,7 +195,10 @@ impl Server {
         tasks.spawn(named(HTTPS_PORT, https.serve(listeners.https, drain_timeout)));
         tasks.spawn(named(ADMIN_PORT, admin.serve(listeners.admin, drain_timeout)));
         if let Some((files, every)) = key_files {
-            tasks.spawn(named(RELOAD, files.keep_installed(every, metrics)));
+            tasks.spawn(named(RELOAD, files.keep_installed(every, Arc::clone(&metrics))));
+        }
+        if let Some(policies) = policies {
+            tasks.spawn(named(POLICIES, policies.keep(metrics, readiness)));
         }
         unless_ended(&mut tasks, stop).await?;
         shutdown.leave();

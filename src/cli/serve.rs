@@ -28,9 +28,15 @@ pub struct Serve {
     /// The private key of that certificate, PEM; read anew when it changes.
     #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
     pub tls_key_file: Option<PathBuf>,
-    /// Policies, read once at the start.
+    /// Policies, read again when they change.
     #[command(flatten)]
     pub policies: PolicyArgs,
+    /// Watch the policies of the cluster, too, and the labels of its namespaces.
+    ///
+    /// The cluster is the one that the program runs in, or the one of KUBECONFIG. A policy of a file stands before one of
+    /// the cluster that has the same kind, namespace and name.
+    #[arg(long)]
+    pub watch_policies: bool,
     /// Where the certificate is kept instead.
     #[command(flatten)]
     pub self_managed: SelfManaged,

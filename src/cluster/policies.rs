@@ -1,6 +1,9 @@
-//! The policies of a cluster, and the labels of its namespaces.
+//! The policies of a cluster, and the labels of its namespaces: read once.
 
-use std::{collections::BTreeMap, fmt::Debug};
+mod status;
+mod watch;
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -9,6 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+pub use self::{status::Statuses, watch::watch};
 use super::{Error, listed};
 use crate::{
     policy::index::PolicyIndex,
@@ -56,8 +60,7 @@ pub async fn documents(client: Client) -> Result<Vec<Value>, Error> {
     for kind in KINDS {
         let resource = resource(kind);
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        let name = format!("{}.{GROUP}", resource.plural);
-        let Some(list) = listed(&name, api.list(&ListParams::default())).await? else {
+        let Some(list) = listed(&full_name(&resource), api.list(&ListParams::default())).await? else {
             other_versions(&client).await?;
             continue;
         };
@@ -96,6 +99,11 @@ fn order(object: &DynamicObject) -> (Option<&str>, Option<&str>) {
 /// A kind of policy as the API server knows it.
 fn resource(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind))
+}
+
+/// Its name as RBAC and `kubectl` have it.
+fn full_name(resource: &ApiResource) -> String {
+    format!("{}.{}", resource.plural, resource.group)
 }
 
 /// The object as a document. Of its metadata there is what a policy is read by, and what people write.

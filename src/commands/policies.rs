@@ -9,7 +9,7 @@ use super::{exit::Failure, io};
 use crate::{
     cli::{FactsArgs, PolicyArgs},
     engine::setup::Snapshot,
-    policy::index::PolicyIndex,
+    policy::{index::PolicyIndex, model::Policy},
     policy_document::{PolicyReader, any_error},
 };
 
@@ -21,7 +21,7 @@ const MOST_SHOWN: usize = 100;
 
 /// What the command line says of policies, and of the namespace that they look at.
 pub(super) fn snapshot(facts: &FactsArgs) -> Result<Snapshot, Failure> {
-    let mut policies = index(&facts.policies)?;
+    let mut policies = PolicyIndex::new(of_files(&facts.policies)?);
     if let (Some(name), Some(labels)) = (&facts.namespace, &facts.namespace_labels) {
         let labels: BTreeMap<String, String> = labels.iter().cloned().collect();
         policies.know_namespace(name, &labels);
@@ -30,8 +30,20 @@ pub(super) fn snapshot(facts: &FactsArgs) -> Result<Snapshot, Failure> {
 }
 
 /// The policies of all files. What is worth a warning is on stderr by then; any error fails.
-pub(super) fn index(args: &PolicyArgs) -> Result<PolicyIndex, Failure> {
-    let mut reader = PolicyReader::default();
+pub(super) fn of_files(args: &PolicyArgs) -> Result<Vec<Policy>, Failure> {
+    let (policies, warnings) = parse(&texts(args)?)?;
+    for warning in warnings {
+        io::complain(&format!("{warning}\n"));
+    }
+    Ok(policies)
+}
+
+/// A file, and what is in it.
+pub(super) type Text = (PathBuf, Vec<u8>);
+
+/// The texts of all files.
+pub(super) fn texts(args: &PolicyArgs) -> Result<Vec<Text>, Failure> {
+    let mut texts = Vec::new();
     let mut seen = BTreeSet::new();
     for path in &args.policy {
         for file in files(path)? {
@@ -41,8 +53,18 @@ pub(super) fn index(args: &PolicyArgs) -> Result<PolicyIndex, Failure> {
                     "--policy: {file} is named twice; name each file once, by itself or by its directory"
                 )));
             }
-            reader.read(&file.display().to_string(), &io::read(&file)?);
+            let bytes = io::read(&file)?;
+            texts.push((file, bytes));
         }
+    }
+    Ok(texts)
+}
+
+/// The policies in texts, and a sentence for each warning. Any error fails.
+pub(super) fn parse(texts: &[Text]) -> Result<(Vec<Policy>, Vec<String>), Failure> {
+    let mut reader = PolicyReader::default();
+    for (file, bytes) in texts {
+        reader.read(&file.display().to_string(), bytes);
     }
     let (policies, problems) = reader.finish();
     let mut lines: Vec<String> = problems
@@ -56,10 +78,7 @@ pub(super) fn index(args: &PolicyArgs) -> Result<PolicyIndex, Failure> {
     if any_error(&problems) {
         return Err(Failure::Refused(lines.join("\n")));
     }
-    for line in lines {
-        io::complain(&format!("{line}\n"));
-    }
-    Ok(PolicyIndex::new(policies))
+    Ok((policies, lines))
 }
 
 /// The file, or those of the directory.

@@ -1,15 +1,19 @@
 //! `serve`: the admission server, from its arguments to its end.
 
+mod policies;
+
 use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
 
+use kube::Client;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
 };
 
+use self::policies::PolicyFiles;
 use super::{
     exit::{Exit, Failure},
-    now, policies,
+    now,
 };
 use crate::{
     agent_config::catalog::catalogue,
@@ -17,13 +21,14 @@ use crate::{
     cli::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion},
     cluster::{self, self_managed},
     engine::setup::Snapshot,
+    policy::index::PolicyIndex,
     server::{
         Listeners, Server, ServerError,
         key_files::{KeyFiles, KeyFilesError},
         settings::{CallLimits, ConnectionLimits, Leaving, Limits},
         shutdown::Signals,
         tls::{self, Certificate, TlsMinVersion},
-        world::Worlds,
+        world::{Admit, Worlds},
     },
     telemetry::{self, Detail, Format},
 };
@@ -41,7 +46,8 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         admin_listen,
         tls_cert_file,
         tls_key_file,
-        policies: files,
+        policies: policy_files,
+        watch_policies,
         self_managed,
         tls_min_version,
         max_body_bytes,
@@ -65,10 +71,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
              bodies would be refused for ever; raise the latter"
         )));
     }
-    // What the namespaces' labels are nobody tells, so a policy that looks at them is undecided.
-    let snapshot = Snapshot {
-        policies: policies::index(&files)?,
-    };
+    let (policy_files, of_files) = PolicyFiles::open(policy_files)?;
     // Before anything asks for a default: the client of the API server does.
     let _installed_once = tls::provider().as_ref().clone().install_default();
     let certificate = Arc::new(Certificate::default());
@@ -80,10 +83,15 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         Source::Files(files) => (Some((files, RELOAD_EVERY)), None),
         Source::SelfManaged(settings) => (None, Some((settings, Arc::clone(&certificate)))),
     };
+    let snapshot = Snapshot {
+        policies: PolicyIndex::new(of_files.clone()),
+    };
+    let worlds = Arc::new(Worlds::new(snapshot, MEMO_BYTES));
     let server = Server {
-        admit: Arc::new(Worlds::new(snapshot, MEMO_BYTES)),
+        admit: Arc::clone(&worlds) as Arc<dyn Admit>,
         certificate,
         key_files,
+        policies: None,
         limits: Limits {
             handshake_timeout,
             connections: ConnectionLimits {
@@ -114,9 +122,20 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         let listeners = Listeners::bind(listen, admin_listen)
             .await
             .map_err(|(address, error)| cannot("listen on", address.to_string(), error))?;
+        let is_in_cluster = watch_policies || kept.is_some();
+        let client = if is_in_cluster {
+            Some(client().await?)
+        } else {
+            None
+        };
+        let watched = client.clone().filter(|_| watch_policies);
+        let server = Server {
+            policies: policies::keeper(policy_files, of_files, watched, worlds),
+            ..server
+        };
         tokio::select! {
             ended = serve(server, listeners) => ended,
-            failed = keep(kept) => Err(failed),
+            failed = keep(kept.zip(client)) => Err(failed),
         }
     });
     // What is left are connections whose time is over, and at most a look at the key pair's files.
@@ -171,14 +190,15 @@ impl Source {
     }
 }
 
-/// Keeps the self-managed certificate; ends only where it cannot be begun.
-async fn keep(kept: Option<(self_managed::Settings, Arc<Certificate>)>) -> Failure {
-    let Some((settings, certificate)) = kept else {
+async fn client() -> Result<Client, Failure> {
+    let client = cluster::client().await;
+    client.map_err(|error| Failure::Refused(telemetry::with_causes(&error)))
+}
+
+/// Keeps the self-managed certificate, where there is one; does not end.
+async fn keep(kept: Option<((self_managed::Settings, Arc<Certificate>), Client)>) -> Failure {
+    let Some(((settings, certificate), client)) = kept else {
         return pending().await;
-    };
-    let client = match cluster::client().await {
-        Ok(client) => client,
-        Err(error) => return Failure::Refused(telemetry::with_causes(&error)),
     };
     let install = move |pair: &Pair| {
         certificate.install(pair)?;

@@ -171,7 +171,8 @@ fn not_told(index: &PolicyIndex, undecided: &[Rank], operation: Operation) -> Fi
                 "say them with --namespace and --namespace-labels, or let the webhook complete the object"
             }
             Operation::Create | Operation::Update => {
-                "name the namespaces in the policy, for the webhook does not know their labels"
+                "have `serve` watch the namespaces (--watch-policies, and the right to list and watch them), or name them in \
+                 the policy; then send the object once more"
             }
         }
         .to_owned(),

@@ -15,6 +15,7 @@ use super::{
     crowd::Crowd,
     metrics::{Live, Metrics},
     now,
+    policies::Readiness,
     refusal::plain,
     shutdown::Shutdown,
     tls::Certificate,
@@ -30,6 +31,7 @@ const OPEN_METRICS: HeaderValue =
 pub(super) struct Gauges {
     pub(super) certificate: Arc<Certificate>,
     pub(super) shutdown: Shutdown,
+    pub(super) readiness: Readiness,
     pub(super) metrics: Arc<Metrics>,
     pub(super) connections: Arc<Crowd>,
     pub(super) calls: Arc<Budget>,
@@ -65,7 +67,8 @@ async fn readyz(State(gauges): State<Arc<Gauges>>) -> Response<Body> {
     let failing = if gauges.shutdown.is_leaving() {
         Some("the process is ending")
     } else {
-        gauges.certificate.unusable(now())
+        let certificate = gauges.certificate.unusable(now());
+        certificate.or_else(|| gauges.readiness.unread())
     };
     match failing {
         None => plain(StatusCode::OK, "ok"),

@@ -12,7 +12,10 @@ use prometheus_client::{
 };
 
 use super::{connection::Cut, memo::MemoNumbers, refusal::Cause};
-use crate::admission::Decision;
+use crate::{
+    admission::Decision,
+    policy_document::store::{Cause as PolicyCause, Counts, Resource},
+};
 
 /// Kinds that are told apart; all others are `other`.
 const KINDS: [&str; 9] = [
@@ -41,6 +44,17 @@ struct Admission {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Why {
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct From {
+    source: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailedWatch {
+    resource: &'static str,
     cause: &'static str,
 }
 
@@ -139,6 +153,20 @@ metrics! {
         "Setups that were worked out";
     memo_bytes: Gauge = Gauge::default(), gauge "memo_bytes" "" []
         "Bytes of the setups that are remembered, about";
+    policies: Family<From, Gauge> = Family::default(), gauge "policies" "" ["source"]
+        "Policies in force, by whether they come from files or from the cluster";
+    rejected_policies: Gauge = Gauge::default(), gauge "rejected_policies" "" []
+        "Policies of the cluster whose newest form is not accepted; an earlier form may be in force";
+    policy_changes: Counter = Counter::default(), counter "policy_changes" "_total" []
+        "How often other policies came into force, or other labels of namespaces";
+    policies_changed: Gauge = Gauge::default(), gauge "policies_changed_timestamp_seconds" "" []
+        "When that happened last, in seconds since 1970; 0 where it did not yet";
+    failed_watches: Family<FailedWatch, Counter> = Family::default(), counter "failed_watches" "_total" ["resource", "cause"]
+        "Times that policies or namespaces of the cluster could not be listed or watched";
+    failed_policy_reloads: Counter = Counter::default(), counter "failed_policy_reloads" "_total" []
+        "Times that the files of policies changed and could not be read, so that what they held before stayed in force";
+    failed_status_writes: Counter = Counter::default(), counter "failed_policy_status_writes" "_total" []
+        "Conditions of policies that could not be written into the cluster";
     dropped_lines: Counter = Counter::default(), counter "dropped_log_lines" "_total" []
         "Log lines that were dropped, since they came faster than they could be written";
     build: Family<Build, Gauge> = Family::default(), gauge "build_info" "" ["version"]
@@ -164,6 +192,16 @@ impl Metrics {
         }
         for cause in Cut::ALL {
             drop(metrics.cut_connections.get_or_create(&why(cause.label())));
+        }
+        metrics.policies(Counts::default());
+        for resource in Resource::ALL {
+            for cause in PolicyCause::ALL {
+                drop(
+                    metrics
+                        .failed_watches
+                        .get_or_create(&failed_watch(resource, cause)),
+                );
+            }
         }
         Arc::new(metrics)
     }
@@ -208,6 +246,39 @@ impl Metrics {
         self.failed_reloads.inc();
     }
 
+    /// How many policies there are.
+    pub(super) fn policies(&self, counts: Counts) {
+        let Counts {
+            from_files,
+            from_cluster,
+            rejected,
+        } = counts;
+        for (source, count) in [("files", from_files), ("cluster", from_cluster)] {
+            self.policies.get_or_create(&From { source }).set(signed(count));
+        }
+        self.rejected_policies.set(signed(rejected));
+    }
+
+    /// Other policies hold.
+    pub(super) fn policies_changed(&self, at: SystemTime) {
+        self.policy_changes.inc();
+        self.policies_changed.set(seconds(at));
+    }
+
+    pub(super) fn watch_failed(&self, resource: Resource, cause: PolicyCause) {
+        self.failed_watches
+            .get_or_create(&failed_watch(resource, cause))
+            .inc();
+    }
+
+    pub(super) fn policy_files_refused(&self) {
+        self.failed_policy_reloads.inc();
+    }
+
+    pub(super) fn status_write_failed(&self) {
+        self.failed_status_writes.inc();
+    }
+
     /// All metrics in the text format of `OpenMetrics`.
     pub(super) fn text(&self, live: &Live) -> String {
         let Live {
@@ -247,6 +318,13 @@ impl Handshake {
 
 fn why(cause: &'static str) -> Why {
     Why { cause }
+}
+
+fn failed_watch(resource: Resource, cause: PolicyCause) -> FailedWatch {
+    FailedWatch {
+        resource: resource.as_str(),
+        cause: cause.as_str(),
+    }
 }
 
 fn known_kind(kind: &str) -> &'static str {

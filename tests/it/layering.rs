@@ -59,6 +59,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "names",
             "finding",
             "policy",
+            "policy_document",
             "engine",
             "admission",
             "certs",

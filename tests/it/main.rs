@@ -124,6 +124,8 @@ mod policy_precedence;
 mod policy_properties;
 /// Label selectors, as Kubernetes has them.
 mod policy_selector;
+/// Policies that change: the last good form stays, and what is said of the newest one.
+mod policy_store;
 /// A policy of which it cannot be told offline whether it applies.
 mod policy_undecided;
 /// Whole streams of any shape: foreign documents stay, ours go in and come out again.
@@ -140,6 +142,10 @@ mod server_long_reviews;
 mod server_memo;
 /// What is counted, and where it is read.
 mod server_metrics;
+/// Policies that change while the server runs.
+mod server_policies;
+/// Files with policies that change while `serve` runs.
+mod server_policy_files;
 /// The command `serve` as a process: signals, log, exit codes.
 mod server_process;
 /// A server on loopback, and a client that can misbehave.

@@ -29,12 +29,12 @@ use crate::server_support::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_alumet-injector");
 
 /// A process that serves, ended with the test.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     lines: UnboundedReceiver<String>,
     issued: Issued,
     https: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     _folder: TempDir,
 }
 
@@ -97,13 +97,13 @@ async fn served_by(mut command: Command, args: &[&str]) -> Served {
     served
 }
 
-async fn served(args: &[&str]) -> Served {
+pub(crate) async fn served(args: &[&str]) -> Served {
     served_by(Command::new(PROGRAM), args).await
 }
 
 impl Served {
     /// The next line of the log that has this text.
-    async fn line_with(&mut self, text: &str) -> String {
+    pub(crate) async fn line_with(&mut self, text: &str) -> String {
         let looking = async {
             while let Some(line) = self.lines.recv().await {
                 if line.contains(text) {
@@ -121,7 +121,7 @@ impl Served {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    async fn connect(&self) -> Client<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self) -> Client<TlsStream<TcpStream>> {
         let config = client_config(&self.issued.root, &[&TLS13]);
         handshake(self.https, config, NAME).await.unwrap()
     }

@@ -16,6 +16,7 @@ use alumet_injector::{
         Listeners, Server, ServerError,
         key_files::KeyFiles,
         memo::MemoNumbers,
+        policies::Policies,
         settings::{CallLimits, ConnectionLimits, Leaving, Limits},
         tls::{Certificate, TlsMinVersion, provider},
         world::{Admit, Worlds},
@@ -133,6 +134,7 @@ pub(crate) struct Config {
     pub(crate) admit: Arc<dyn Admit>,
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) key_files: Option<KeyFiles>,
+    pub(crate) policies: Option<Policies>,
 }
 
 impl Default for Config {
@@ -147,6 +149,7 @@ impl Default for Config {
             admit: Arc::new(Worlds::new(Snapshot::default(), MIB as u64)),
             certificate: Arc::default(),
             key_files: None,
+            policies: None,
         }
     }
 }
@@ -194,6 +197,7 @@ pub(crate) async fn serve_with(config: Config, root: CertificateDer<'static>) ->
         admit: config.admit,
         certificate: config.certificate,
         key_files: config.key_files.map(|files| (files, Duration::from_millis(20))),
+        policies: config.policies,
         limits: config.limits,
         leaving: config.leaving,
         min_version: config.min_version,

@@ -1,0 +1,274 @@
+//! Policies that change while the server runs: what reviews are answered from, `/readyz`, metrics, and the conditions
+//! that are written.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use alumet_injector::{
+    engine::setup::Snapshot,
+    policy_document::store::{Cause, Change, Resource, StatusWrite, Store, Watched},
+    server::{
+        ServerError,
+        policies::{Policies, WriteStatus, Written},
+        world::Worlds,
+    },
+};
+use futures::{FutureExt as _, StreamExt as _, channel::mpsc};
+
+use crate::{
+    policy_store::{bad, good, is_there, key, listed},
+    server_support::{Config, Running, eventually, review, serve},
+};
+
+/// A server whose policies come from a test, and what it writes.
+struct Watching {
+    server: Running,
+    changes: mpsc::UnboundedSender<Change>,
+    writes: Arc<Mutex<Vec<StatusWrite>>>,
+}
+
+async fn watching(result: impl Fn() -> Result<Written, String> + Send + Sync + 'static) -> Watching {
+    let (changes, received) = mpsc::unbounded();
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&writes);
+    let write: WriteStatus = Arc::new(move |write| {
+        noted.lock().unwrap().push(write);
+        let result = result();
+        async move { result }.boxed()
+    });
+    let worlds = Arc::new(Worlds::new(Snapshot::default(), 1 << 20));
+    let server = serve(Config {
+        admit: Arc::clone(&worlds) as _,
+        policies: Some(Policies {
+            store: Store::new(Vec::new(), Watched::Cluster),
+            changes: vec![received.boxed()],
+            worlds,
+            write,
+        }),
+        ..Config::default()
+    })
+    .await;
+    Watching {
+        server,
+        changes,
+        writes,
+    }
+}
+
+impl Watching {
+    fn send(&self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            self.changes.unbounded_send(change).unwrap();
+        }
+    }
+
+    fn writes(&self) -> usize {
+        self.writes.lock().unwrap().len()
+    }
+
+    async fn is_ready(&self) {
+        eventually("it is ready".to_owned(), async || {
+            self.server.admin("/readyz").await.status == 200
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_when_policies_were_read_and_answers_from_them() {
+    let watching = watching(|| Ok(Written::Done)).await;
+    let server = &watching.server;
+    let unready = server.admin("/readyz").await;
+    assert_eq!(
+        (unready.status, unready.text().trim()),
+        (503, "policies have not been read yet")
+    );
+    watching.send(listed([good("a", 1), bad("b", 1)]));
+    watching.is_ready().await;
+    let body = server.connect().await.post(&review().to_string()).await.json();
+    let patch = patch_of(&body);
+    assert!(
+        patch.contains("[plugins.rapl]\\npoll_interval = \\\"2s"),
+        "{patch}"
+    );
+    server.metric_becomes(r#"policies{source="cluster"}"#, 1.0).await;
+    server.metric_becomes("rejected_policies", 1.0).await;
+    server.metric_becomes("policy_changes_total", 1.0).await;
+    assert!(server.metric("policies_changed_timestamp_seconds").await > 1.0e9);
+
+    watching.send([is_there(good("a", 2)), Change::Gone(key("b"))]);
+    server.metric_becomes("policy_changes_total", 2.0).await;
+    let body = server.connect().await.post(&review().to_string()).await.json();
+    assert!(patch_of(&body).contains("[plugins.rapl]\\npoll_interval = \\\"1s"));
+    server.metric_becomes("rejected_policies", 0.0).await;
+}
+
+/// The patch of an answer, as text.
+fn patch_of(answer: &serde_json::Value) -> String {
+    use base64::Engine as _;
+    let patch = answer["response"]["patch"].as_str().expect("there is a patch");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn changes_that_come_together_are_one() {
+    let watching = watching(|| Ok(Written::Done)).await;
+    watching.send(listed([]));
+    watching.is_ready().await;
+    watching.send((0..5_000).map(|number| is_there(good(&format!("p{number}"), 1))));
+    let server = &watching.server;
+    server
+        .metric_becomes(r#"policies{source="cluster"}"#, 5_000.0)
+        .await;
+    // A thousand at a time at most, and the first ones may be taken as they come.
+    let changes = server.metric("policy_changes_total").await;
+    assert!((5.0..=20.0).contains(&changes), "{changes}");
+    eventually("each has a condition".to_owned(), async || {
+        watching.writes() == 5_000
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_is_counted_and_keeps_nobody_waiting() {
+    let watching = watching(|| Ok(Written::Done)).await;
+    let server = &watching.server;
+    let failed = |resource, cause| Change::Failed(resource, cause, "no".to_owned());
+    watching.send([
+        failed(Resource::ClusterPolicies, Cause::NotInstalled),
+        failed(Resource::NamespacedPolicies, Cause::Unavailable),
+        failed(Resource::Namespaces, Cause::Forbidden),
+    ]);
+    for (resource, cause) in [
+        ("clusterinjectionpolicies", "not-installed"),
+        ("injectionpolicies", "unavailable"),
+        ("namespaces", "forbidden"),
+    ] {
+        let sample = format!(r#"failed_watches_total{{resource="{resource}",cause="{cause}"}}"#);
+        server.metric_becomes(&sample, 1.0).await;
+    }
+    assert_eq!(server.admin("/readyz").await.status, 503, "one may answer yet");
+    watching.send([failed(Resource::NamespacedPolicies, Cause::Forbidden)]);
+    watching.is_ready().await;
+    // The right comes.
+    watching.send(listed([good("a", 1)]));
+    server.metric_becomes(r#"policies{source="cluster"}"#, 1.0).await;
+}
+
+#[tokio::test]
+async fn a_condition_that_cannot_be_written_is_written_later_and_holds_up_nothing() {
+    let may_write = Arc::new(AtomicBool::new(false));
+    let allowed = Arc::clone(&may_write);
+    let watching = watching(move || {
+        if allowed.load(Ordering::Relaxed) {
+            Ok(Written::Done)
+        } else {
+            Err("may not patch".to_owned())
+        }
+    })
+    .await;
+    let server = &watching.server;
+    watching.send(listed((0..100).map(|number| good(&format!("p{number}"), 1))));
+    server
+        .metric_becomes(r#"policies{source="cluster"}"#, 100.0)
+        .await;
+    eventually("a write fails".to_owned(), async || {
+        server.metric("failed_policy_status_writes_total").await >= 1.0
+    })
+    .await;
+    assert!(watching.writes() <= 8, "the others wait: {}", watching.writes());
+    may_write.store(true, Ordering::Relaxed);
+    eventually("all are written".to_owned(), async || {
+        let writes = watching.writes.lock().unwrap();
+        let keys: std::collections::BTreeSet<_> = writes.iter().map(|write| write.key.clone()).collect();
+        keys.len() == 100 && writes.len() >= 100
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_not_written_again_at_once_and_what_is_outdated_waits_for_the_next_form() {
+    for outcome in [Written::Done, Written::Outdated] {
+        let watching = watching(move || Ok(outcome)).await;
+        watching.send(listed([good("a", 1)]));
+        eventually("it is written".to_owned(), async || watching.writes() == 1).await;
+        watching.is_ready().await;
+        // Somebody else says otherwise, in turns: the form stays, the condition does not.
+        for _ in 0..3 {
+            watching.send([
+                is_there(good("a", 1)),
+                is_there(good("b", 1)),
+                Change::Gone(key("b")),
+            ]);
+            let changes = watching.server.metric("policy_changes_total").await;
+            watching.send([is_there(good("c", 1))]);
+            eventually("it is looked at".to_owned(), async || {
+                watching.server.metric("policy_changes_total").await > changes
+            })
+            .await;
+            watching.send([Change::Gone(key("c"))]);
+            eventually("it is looked at again".to_owned(), async || {
+                (watching.server.metric(r#"policies{source="cluster"}"#).await - 1.0).abs() < f64::EPSILON
+            })
+            .await;
+        }
+        let of_a = || {
+            let writes = watching.writes.lock().unwrap();
+            writes.iter().filter(|write| write.key == key("a")).count()
+        };
+        match outcome {
+            Written::Done => assert_eq!(of_a(), 1, "two that differ do not write in turns"),
+            // Each time the policy comes as it was, there is something to write still.
+            Written::Outdated => assert!(of_a() >= 2),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_ends_ends_the_process() {
+    let watching = watching(|| Ok(Written::Done)).await;
+    let Watching { server, changes, .. } = watching;
+    drop(changes);
+    let ended = server.ended.await.unwrap();
+    let Err(error @ ServerError::TaskEnded(_)) = ended else {
+        panic!("{ended:?}")
+    };
+    assert!(error.to_string().starts_with("the watch on policies"), "{error}");
+}
+
+#[tokio::test]
+async fn calls_go_on_while_policies_come_and_go() {
+    let watching = watching(|| Ok(Written::Done)).await;
+    watching.send(listed([]));
+    watching.is_ready().await;
+    let server = &watching.server;
+    let (with, without) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let calls = async {
+        let mut client = server.connect().await;
+        let body = review().to_string();
+        for _ in 0..400 {
+            let answer = client.post(&body).await;
+            assert_eq!(answer.status, 200);
+            let has = patch_of(&answer.json()).contains("[plugins.rapl]");
+            if has { &with } else { &without }.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let changes = async {
+        for generation in 1..40 {
+            watching.send([is_there(good("a", generation))]);
+            server.metric_becomes(r#"policies{source="cluster"}"#, 1.0).await;
+            watching.send([Change::Gone(key("a"))]);
+            server.metric_becomes(r#"policies{source="cluster"}"#, 0.0).await;
+            if with.load(Ordering::Relaxed) + without.load(Ordering::Relaxed) >= 400 {
+                break;
+            }
+        }
+    };
+    futures::join!(calls, changes);
+    let (with, without) = (with.into_inner(), without.into_inner());
+    assert_eq!(with + without, 400);
+    println!("{with} with it, {without} without");
+}
