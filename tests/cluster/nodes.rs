@@ -9,6 +9,7 @@ use crate::{
     support::{
         Case, Cluster, cases,
         injector::{Injector, Installation},
+        joined::{Joined, POOL},
         poll::{try_wait_for, wait_for},
         release::{CLIENT, CLIENT_NAME, INFLUXDB, Release, SERVER, SERVER_NAME, SOON, is_ready, node_of},
     },
@@ -57,7 +58,6 @@ fn without_an_injector_clients_do_not_reach_it(cluster: &Cluster) {
     assert_eq!(release.wanted_clients(), 4);
 }
 
-/// The node has a taint and a label of its own, so that nobody else's pods go there.
 fn a_node_that_joins_while_the_webhook_is_down_gets_a_complete_pod(cluster: &Cluster) {
     let namespace = cluster.namespace("joins");
     let injector = Injector::install(
@@ -93,41 +93,6 @@ fn a_node_that_joins_while_the_webhook_is_down_gets_a_complete_pod(cluster: &Clu
         pod["metadata"]["annotations"][STATUS_ANNOTATION].is_string(),
         "{pod:#}"
     );
-}
-
-/// Key of the label and of the taint of a node that one test alone uses.
-const POOL: &str = "test.alumet.dev/pool";
-
-/// A node that joins, and leaves when the test is over.
-struct Joined<'c> {
-    cluster: &'c Cluster,
-    name: String,
-}
-
-impl<'c> Joined<'c> {
-    #[track_caller]
-    fn new(cluster: &'c Cluster, pool: &str) -> Self {
-        let name = format!("node-of-{pool}");
-        let node = json!({
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, POOL: pool}},
-            "spec": {"taints": [{"key": POOL, "value": pool, "effect": "NoSchedule"}]},
-        });
-        cluster
-            .kubectl_with(&["create", "-f", "-"], &node.to_string())
-            .ok();
-        Self { cluster, name }
-    }
-}
-
-impl Drop for Joined<'_> {
-    fn drop(&mut self) {
-        // What comes of it is of no use to a test that has ended.
-        let _ = self
-            .cluster
-            .kubectl(&["delete", "node", &self.name, "--wait=false"]);
-    }
 }
 
 fn the_server_lands_on_the_tainted_node_that_its_pair_names(cluster: &Cluster) {

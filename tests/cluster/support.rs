@@ -9,6 +9,7 @@ pub(crate) mod control_plane;
 pub(crate) mod guardian;
 mod http;
 pub(crate) mod injector;
+pub(crate) mod joined;
 pub(crate) mod kubelet;
 pub(crate) mod other_webhook;
 pub(crate) mod poll;
