@@ -16,6 +16,7 @@ pub mod record;
 pub mod report;
 mod selection;
 pub mod setup;
+pub mod survey;
 mod target;
 mod unplan;
 

@@ -2,7 +2,6 @@
 
 use super::{
     conclusion::{Plan, failed, finish, left_alone},
-    content::hash_of_texts,
     facts::{Facts, Operation},
     kind::{Layout, PodPart, pod_part},
     mutate::{
@@ -113,7 +112,7 @@ fn conclude(
     if layout == Layout::ConfigMap && config::holder(object, recorded.known()) == Holder::User {
         return users_config_map(object, &target, facts);
     }
-    let values_hash = hash_of_texts(&[component.as_str(), "\n", values.unwrap_or_default()]);
+    let values_hash = target.values_hash();
     if trust == Trust::Record
         && !refresh
         && let Some(old) = recorded.known()

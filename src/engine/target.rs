@@ -1,6 +1,7 @@
 //! Whether an object is ours to complete: its kind, its marks, and the reasons to leave it alone.
 
 use super::{
+    content::hash_of_texts,
     facts::Operation,
     field::Field,
     kind::{Layout, layout_of, pod_part},
@@ -22,6 +23,13 @@ pub(super) struct Target<'v> {
     pub(super) recorded: Recorded,
     /// Whether a refresh is asked for.
     pub(super) refresh: bool,
+}
+
+impl Target<'_> {
+    /// Hash of what the values say, and of whose they are, as the record has it.
+    pub(super) fn values_hash(&self) -> u64 {
+        hash_of_texts(&[self.component.as_str(), "\n", self.values.unwrap_or_default()])
+    }
 }
 
 /// Why an object is not planned.

@@ -154,3 +154,4 @@ mod server_support;
 mod server_validate;
 /// Objects as the API server compares them.
 mod stored;
+mod survey;

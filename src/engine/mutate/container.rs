@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     engine::{
         kind::PodPart,
-        object::{ConfigMapRef, Container, Meta, Spec, meta_or_empty},
+        object::{ConfigMapRef, Container, Meta, Mount, Spec, meta_or_empty},
     },
     names,
 };
@@ -42,6 +42,17 @@ pub(in crate::engine) fn agent_of(
     all.next().is_none().then_some(index)
 }
 
+/// Name of the `ConfigMap` that a container, by its index, mounts at the directory of the configuration.
+pub(in crate::engine) fn config_map_of<'v>(pod: &PodPart<'v, '_>, container: usize) -> Option<&'v str> {
+    let volumes = config_map_volumes(pod.spec.get()?);
+    let (_, container) = containers(pod).find(|(index, _)| *index == container)?;
+    let mut mounts = container
+        .volume_mounts
+        .present()
+        .filter(|mount| is_of_config(mount));
+    mounts.find_map(|mount| (*volumes.get(mount.name.text()?)?)?.name.text())
+}
+
 /// The container that an annotation names, on the object or on its pod template.
 pub(in crate::engine) fn container_asked_for<'v>(
     pod: &PodPart<'v, '_>,
@@ -75,11 +86,17 @@ fn mounts_config(
         let source = mount.name.text().and_then(|name| *volumes.get(name)?);
         match (source, config_map) {
             (Some(source), Some(name)) => source.name.text() == Some(name),
-            (Some(_), None) => mount.mount_path.text().is_some_and(|path| {
-                path.strip_prefix(names::CONFIG_DIRECTORY)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }),
+            (Some(_), None) => is_of_config(mount),
             (None, _) => false,
         }
     })
+}
+
+/// Whether something is mounted at the directory of the configuration, or below it.
+fn is_of_config(mount: &Mount<'_>) -> bool {
+    let rest = mount
+        .mount_path
+        .text()
+        .and_then(|path| path.strip_prefix(names::CONFIG_DIRECTORY));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
