@@ -8,6 +8,8 @@ mod cluster;
 mod export;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod status;
 
 use std::{ffi::OsStr, path::PathBuf};
 
@@ -21,6 +23,8 @@ pub use cluster::ClusterArgs;
 pub use export::{Export, ExportCommand, ExportPolicies};
 #[cfg(feature = "server")]
 pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
+#[cfg(feature = "server")]
+pub use status::Status;
 
 use crate::{
     kubernetes::{is_label_key, is_label_value},
@@ -76,6 +80,11 @@ pub enum Command {
     /// HTTP. SIGTERM and SIGINT end it after the calls in flight; a second signal ends it at once, with exit code 1.
     #[cfg(feature = "server")]
     Serve(Box<Serve>),
+    /// Tell what is injected in a cluster: by namespace and release, and of each object that is not right what to do.
+    ///
+    /// Exit codes: 0, whatever the objects are worth; 2 wrong usage; 3 the cluster cannot be read.
+    #[cfg(feature = "server")]
+    Status(Status),
     /// Issue a serving certificate with a CA of its own, or look at certificates.
     Certs(Certs),
     /// Write what a cluster has in another form.

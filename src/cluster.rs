@@ -1,8 +1,10 @@
 //! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
 
+pub mod inventory;
 mod pace;
 pub mod policies;
 mod races;
+pub mod registered;
 pub mod self_managed;
 pub mod serving_cert;
 pub mod webhook_config;

@@ -20,6 +20,8 @@ mod post_render;
 mod print;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod status;
 mod uninject;
 
 use std::{process::ExitCode, time::SystemTime};
@@ -42,6 +44,8 @@ pub fn run(cli: Cli, parser: &mut clap::Command) -> ExitCode {
         Some(Command::Catalog(args)) => catalog::run(args),
         #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(*args),
+        #[cfg(feature = "server")]
+        Some(Command::Status(args)) => status::run(&args),
         Some(Command::Certs(args)) => certs::run(args),
         #[cfg(feature = "server")]
         Some(Command::Export(args)) => export::run(args),

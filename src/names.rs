@@ -42,6 +42,9 @@ marks! {
         "asks to have the object completed anew; taken off in the same change",
 }
 
+/// Name of the injector's entry in a `MutatingWebhookConfiguration`.
+pub const WEBHOOK: &str = "mutate.injector.alumet.dev";
+
 /// Key of the `ConfigMap` that holds the agent's TOML.
 pub const CONFIG_KEY: &str = "config";
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub use self::{status::Statuses, watch::watch};
 use super::{Error, listed};
 use crate::{
-    policy::index::PolicyIndex,
+    policy::{index::PolicyIndex, model::Policy},
     policy_document::{GROUP, KINDS, Problem, VERSION, policy},
 };
 
@@ -30,13 +30,21 @@ pub struct Policies {
 
 /// Reads them once. A cluster that does not know the kinds has no policies.
 ///
+/// Those of files are in force, too; one of the cluster that has the kind, namespace and name of one of them is not.
+///
 /// # Errors
 /// When the API server cannot be reached, or the account may not list policies or namespaces.
-pub async fn fetch(client: Client) -> Result<Policies, Error> {
-    let (mut policies, mut problems) = (Vec::new(), Vec::new());
+pub async fn fetch(client: Client, of_files: Vec<Policy>) -> Result<Policies, Error> {
+    let (mut policies, mut problems) = (of_files, Vec::new());
+    let of_files = policies.len();
+    let is_same = |one: &Policy, other: &Policy| (&one.scope, &one.name) == (&other.scope, &other.name);
     for document in documents(client.clone()).await? {
         let (read, findings) = policy(&document);
-        policies.extend(read);
+        if let Some(read) = read
+            && !policies[..of_files].iter().any(|other| is_same(other, &read))
+        {
+            policies.push(read);
+        }
         let place = place(&document);
         problems.extend(findings.into_iter().map(|finding| Problem {
             place: place.clone(),

@@ -72,7 +72,7 @@ fn fetched(answers: Answers) -> Result<policies::Policies, Error> {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async { policies::fetch(client(answers)).await })
+    runtime.block_on(async { policies::fetch(client(answers), Vec::new()).await })
 }
 
 #[test]

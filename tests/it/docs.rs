@@ -11,7 +11,10 @@ use alumet_injector::{
     admission::Skip,
     agent_config::codes::CODES,
     cli::Cli,
-    engine::report::{Note, Reason},
+    engine::{
+        report::{Note, Reason},
+        survey::Standing,
+    },
     policy_document::Code,
 };
 use clap::CommandFactory as _;
@@ -204,7 +207,7 @@ fn the_exit_codes_of_the_help_are_documented() {
 }
 
 /// One table for each closed set.
-fn code_tables() -> [(&'static str, String); 5] {
+fn code_tables() -> [(&'static str, String); 6] {
     let table = |rows: &mut dyn Iterator<Item = (&str, String)>| {
         let rows: String = rows
             .map(|(code, sentence)| format!("| `{code}` | {sentence} |\n"))
@@ -231,6 +234,10 @@ fn code_tables() -> [(&'static str, String); 5] {
         (
             "notes",
             table(&mut Note::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
+        ),
+        (
+            "standings",
+            table(&mut Standing::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
         ),
         ("findings", table(&mut { findings })),
         (
