@@ -29,7 +29,7 @@ use super::{
     ports::ServiceRange,
     processes::{Guardian, Process, Spec},
 };
-use crate::helm::{Helm, INJECTOR, Major, isolated, program};
+use crate::helm::{Helm, Major, isolated, program};
 
 /// The label that each namespace of a test has, with the namespace's own name: a webhook configuration of a test selects
 /// by it, and no other test is in its way.
