@@ -38,7 +38,9 @@ mod odd_objects;
 #[path = "../on_objects.rs"]
 mod on_objects;
 mod play;
+mod policies_live;
 mod policy_resources;
+mod policy_rights;
 mod private_images;
 mod readme;
 mod release_life;
@@ -82,6 +84,8 @@ fn cases() -> Vec<Case> {
         documented_example::cases(),
         credentials::cases(),
         policy_resources::cases(),
+        policies_live::cases(),
+        policy_rights::cases(),
         private_images::cases(),
         doors::cases(),
         nodes::cases(),

@@ -304,7 +304,7 @@ fn what_is_left_to_one_label_is_decided_by_it() {
 
 /// A right or a key of the API server that is not used is one that can be stolen.
 #[test]
-fn only_the_self_managed_certificate_reaches_the_api_server() {
+fn the_api_server_is_asked_for_the_certificate_and_for_policies_alone() {
     let helm = Helm::new(Major::Four);
     for file in ci_files() {
         let objects = rendered(&helm, &file);
@@ -318,11 +318,17 @@ fn only_the_self_managed_certificate_reaches_the_api_server() {
         };
         let pod = &server["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().unwrap();
-        let is_self_managed = arguments.iter().any(|one| one == "--self-managed");
-        assert_eq!(rights, if is_self_managed { 4 } else { 0 }, "{}", file.display());
+        let is_told = |flag: &str| arguments.iter().any(|one| one == flag);
+        let roles = [("--self-managed", 4), ("--watch-policies", 2)];
+        let needed: usize = roles
+            .iter()
+            .filter(|(flag, _)| is_told(flag))
+            .map(|(_, count)| count)
+            .sum();
+        assert_eq!(rights, needed, "{}", file.display());
         assert_eq!(
             pod["automountServiceAccountToken"],
-            is_self_managed,
+            needed > 0,
             "{}",
             file.display()
         );

@@ -35,6 +35,16 @@ of the mode would else let Helm delete what cert-manager has just written.
 {{- if and .Values.deployment.enabled (eq .Values.certificates.mode "self-managed") -}}true{{- end -}}
 {{- end }}
 
+{{/* Whether the server of this release watches policies: `true` or nothing. */}}
+{{- define "injector.watchesPolicies" -}}
+{{- if and .Values.deployment.enabled .Values.policies.watch -}}true{{- end -}}
+{{- end }}
+
+{{/* Whether the server of this release asks the API server for anything: `true` or nothing. */}}
+{{- define "injector.asksTheCluster" -}}
+{{- if or (include "injector.selfManaged" .) (include "injector.watchesPolicies" .) -}}true{{- end -}}
+{{- end }}
+
 {{- define "injector.certManager" -}}
 {{- if and .Values.deployment.enabled (eq .Values.certificates.mode "cert-manager") -}}true{{- end -}}
 {{- end }}
@@ -86,6 +96,12 @@ annotations:
 {{- else }}
 - --tls-cert-file=/etc/alumet-injector/tls/tls.crt
 - --tls-key-file=/etc/alumet-injector/tls/tls.key
+{{- end }}
+{{- if include "injector.watchesPolicies" . }}
+- --watch-policies
+{{- end }}
+{{- if .Values.policies.files }}
+- --policy=/etc/alumet-injector/policies
 {{- end }}
 {{- range $value, $flag := dict
       "tlsMinVersion" "tls-min-version"

@@ -6,6 +6,9 @@
 {{- if and .Values.deployment.enabled .Values.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
   {{- fail "serviceMonitor.enabled is true, and metrics.service.enabled is false, so that there is no Service to monitor: set metrics.service.enabled=true" }}
 {{- end }}
+{{- if and (include "injector.asksTheCluster" $) (not (or .Values.serviceAccount.create .Values.serviceAccount.name)) }}
+  {{- fail "serviceAccount.create is false and serviceAccount.name is not set, so that the account `default` of every pod of the namespace would get the injector's rights: set serviceAccount.name" }}
+{{- end }}
 {{- if not .Values.deployment.enabled -}}
   {{- if not $url }}
     {{- fail "deployment.enabled is false, and webhook.url names no server: set webhook.url=https://HOST:PORT/mutate" }}
@@ -13,9 +16,6 @@
 {{- else if eq $mode "self-managed" -}}
   {{- if gt (int .Values.replicas) 1 }}
     {{- fail (printf "replicas is %d, and the self-managed mode is for one replica: set replicas=1, or certificates.mode=cert-manager or files" (int .Values.replicas)) }}
-  {{- end }}
-  {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
-    {{- fail "serviceAccount.create is false and serviceAccount.name is not set, so that the account `default` of every pod of the namespace would get the injector's rights: set serviceAccount.name" }}
   {{- end }}
   {{- if $url }}
     {{- fail "webhook.url is set, and the self-managed certificate is for the Service alone: set certificates.mode=cert-manager or files, or deployment.enabled=false for a server outside of the cluster" }}

@@ -61,7 +61,7 @@ impl Statuses {
             Err(Error::Request { source, .. }) if is_conflict(&source) => Ok(false),
             Err(Error::Forbidden { verb, source, .. }) => Err(Error::ForbiddenResource {
                 verb,
-                resource: format!("{}/status.{}", resource.plural, resource.group),
+                resource: format!("{}/status", resource.plural),
                 source,
             }),
             Err(error) => Err(error),

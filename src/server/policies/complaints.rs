@@ -10,8 +10,8 @@ use crate::{
     server::metrics::Metrics,
 };
 
-/// A watch that goes on failing in the same way is told again after this time.
-const AGAIN_AFTER: Duration = Duration::from_mins(5);
+/// What goes on failing in the same way is told again after this time.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// When each failure was told last.
 #[derive(Debug, Default)]

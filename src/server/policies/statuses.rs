@@ -10,8 +10,9 @@ use std::{
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::sleep_until;
 
+use super::complaints::AGAIN_AFTER;
 use crate::{
-    policy_document::store::{Condition, Key, StatusWrite, Store},
+    policy_document::store::{Condition, Key, Resource, StatusWrite, Store},
     server::metrics::Metrics,
 };
 
@@ -49,6 +50,8 @@ pub(super) struct Statuses {
     later: BTreeMap<Key, Instant>,
     paused_until: Option<Instant>,
     failed_in_a_row: u32,
+    /// When it was told last that those of a resource are not written.
+    told: BTreeMap<Resource, Instant>,
 }
 
 impl Statuses {
@@ -60,6 +63,7 @@ impl Statuses {
             later: BTreeMap::new(),
             paused_until: None,
             failed_in_a_row: 0,
+            told: BTreeMap::new(),
         }
     }
 
@@ -132,12 +136,21 @@ impl Statuses {
                 metrics.status_write_failed();
                 let doubled = 1_u32.checked_shl(self.failed_in_a_row).unwrap_or(u32::MAX);
                 let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-                // One line for each pause, not for each write that was on its way.
-                if self.paused_until.is_none_or(|until| until <= Instant::now()) {
+                let at = Instant::now();
+                // Those that were on their way beside it begin no pause of their own.
+                if self.paused_until.is_none_or(|until| until <= at) {
                     self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-                    self.paused_until = Some(Instant::now() + pause);
+                    self.paused_until = Some(at + pause);
+                }
+                let told = self.told.get(&write.key.resource);
+                if told.is_none_or(|told| at.saturating_duration_since(*told) >= AGAIN_AFTER) {
+                    self.told.insert(write.key.resource, at);
                     let policy = write.key.title();
-                    tracing::warn!(policy, error, again_in = ?pause, "conditions of policies are not written");
+                    tracing::warn!(
+                        policy,
+                        error,
+                        "conditions of policies are not written; it is tried again"
+                    );
                 }
                 store.write_again(write.key);
             }
