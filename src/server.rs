@@ -13,6 +13,7 @@ pub mod key_files;
 mod log;
 pub mod memo;
 pub mod metrics;
+pub mod observer;
 pub mod policies;
 mod pulse;
 mod refusal;
@@ -39,6 +40,7 @@ use self::{
     crowd::Crowd,
     key_files::KeyFiles,
     metrics::Metrics,
+    observer::Observer,
     policies::{Policies, Readiness},
     router::Desk,
     settings::{ADMIN, Leaving, Limits},
@@ -51,6 +53,7 @@ use crate::telemetry::Dropped;
 const HTTPS_PORT: &str = "the HTTPS port";
 const ADMIN_PORT: &str = "the admin port";
 const POLICIES: &str = "the watch on policies";
+const OBSERVER: &str = "the look at the objects of the cluster";
 const RELOAD: &str = "the watch on the key pair's files";
 
 /// What a server is made of.
@@ -63,6 +66,8 @@ pub struct Server {
     pub key_files: Option<(KeyFiles, Duration)>,
     /// Where policies come from that change; `None` where those of the start stay.
     pub policies: Option<Policies>,
+    /// Looks at the objects of the cluster; `None` where nobody does.
+    pub observer: Option<Observer>,
     /// Limits and deadlines of the HTTPS port.
     pub limits: Limits,
     /// The way to the end.
@@ -139,6 +144,7 @@ impl Server {
             certificate,
             key_files,
             policies,
+            observer,
             limits,
             leaving: Leaving {
                 shutdown_delay,
@@ -196,6 +202,9 @@ impl Server {
         tasks.spawn(named(ADMIN_PORT, admin.serve(listeners.admin, drain_timeout)));
         if let Some((files, every)) = key_files {
             tasks.spawn(named(RELOAD, files.keep_installed(every, Arc::clone(&metrics))));
+        }
+        if let Some(observer) = observer {
+            tasks.spawn(named(OBSERVER, observer.observe(Arc::clone(&metrics))));
         }
         if let Some(policies) = policies {
             tasks.spawn(named(POLICIES, policies.keep(metrics, readiness)));

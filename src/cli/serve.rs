@@ -37,6 +37,11 @@ pub struct Serve {
     /// the cluster that has the same kind, namespace and name.
     #[arg(long)]
     pub watch_policies: bool,
+    /// Look at the marked objects of the cluster each minute and when policies change, and tell which are not right.
+    ///
+    /// It needs the right to list `ConfigMaps`, workloads and pods, and changes nothing.
+    #[arg(long)]
+    pub observe: bool,
     /// Where the certificate is kept instead.
     #[command(flatten)]
     pub self_managed: SelfManaged,

@@ -1,5 +1,6 @@
 //! `serve`: the admission server, from its arguments to its end.
 
+mod observer;
 mod policies;
 
 use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
@@ -48,6 +49,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         tls_key_file,
         policies: policy_files,
         watch_policies,
+        observe,
         self_managed,
         tls_min_version,
         max_body_bytes,
@@ -92,6 +94,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         certificate,
         key_files,
         policies: None,
+        observer: None,
         limits: Limits {
             handshake_timeout,
             connections: ConnectionLimits {
@@ -122,14 +125,16 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         let listeners = Listeners::bind(listen, admin_listen)
             .await
             .map_err(|(address, error)| cannot("listen on", address.to_string(), error))?;
-        let is_in_cluster = watch_policies || kept.is_some();
+        let is_in_cluster = watch_policies || observe || kept.is_some();
         let client = if is_in_cluster {
             Some(client().await?)
         } else {
             None
         };
         let watched = client.clone().filter(|_| watch_policies);
+        let observed = client.clone().filter(|_| observe);
         let server = Server {
+            observer: observed.map(|client| observer::observer(client, Arc::clone(&worlds))),
             policies: policies::keeper(policy_files, of_files, watched, worlds),
             ..server
         };

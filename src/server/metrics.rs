@@ -1,6 +1,7 @@
 //! What the server counts. Every label comes from a closed set, never from what somebody sent.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,6 +15,7 @@ use prometheus_client::{
 use super::{connection::Cut, memo::MemoNumbers, refusal::Cause};
 use crate::{
     admission::Decision,
+    engine::survey::Standing,
     policy_document::store::{Cause as PolicyCause, Counts, Resource},
 };
 
@@ -25,6 +27,17 @@ const KINDS: [&str; 9] = [
     "DaemonSet",
     "Deployment",
     "InjectionPolicy",
+    "Job",
+    "Pod",
+    "StatefulSet",
+];
+
+/// Those of marked objects.
+const KINDS_OF_OBJECTS: [&str; 7] = [
+    "ConfigMap",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
     "Job",
     "Pod",
     "StatefulSet",
@@ -167,10 +180,18 @@ metrics! {
         "Times that the files of policies changed and could not be read, so that what they held before stayed in force";
     failed_status_writes: Counter = Counter::default(), counter "failed_policy_status_writes" "_total" []
         "Conditions of policies that could not be written into the cluster";
+    objects: Family<Looked, Gauge> = Family::default(), gauge "objects" "" ["kind", "standing"]
+        "Marked objects of the cluster, by what they are worth, as of the last look of `--observe`; 0 where nobody looks";
     dropped_lines: Counter = Counter::default(), counter "dropped_log_lines" "_total" []
         "Log lines that were dropped, since they came faster than they could be written";
     build: Family<Build, Gauge> = Family::default(), gauge "build_info" "" ["version"]
         "1, with the version of this program";
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Looked {
+    kind: &'static str,
+    standing: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -194,6 +215,7 @@ impl Metrics {
             drop(metrics.cut_connections.get_or_create(&why(cause.label())));
         }
         metrics.policies(Counts::default());
+        metrics.objects([].into_iter());
         for resource in Resource::ALL {
             for cause in PolicyCause::ALL {
                 drop(
@@ -244,6 +266,24 @@ impl Metrics {
 
     pub(super) fn reload_failed(&self) {
         self.failed_reloads.inc();
+    }
+
+    /// What the objects of the cluster are worth: kind and standing of each.
+    pub(super) fn objects<'k>(&self, objects: impl Iterator<Item = (&'k str, Standing)>) {
+        let mut counts = BTreeMap::new();
+        for kind in KINDS_OF_OBJECTS {
+            for standing in Standing::ALL {
+                counts.insert((kind, standing.code()), 0_usize);
+            }
+        }
+        for (kind, standing) in objects {
+            *counts.entry((known_kind(kind), standing.code())).or_default() += 1;
+        }
+        for ((kind, standing), count) in counts {
+            self.objects
+                .get_or_create(&Looked { kind, standing })
+                .set(signed(count));
+        }
     }
 
     /// How many policies there are.

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::memo::{Memo, MemoNumbers, Tally};
 use crate::{
     admission::{self, Answer, BadReview},
-    engine::setup::Snapshot,
+    engine::{
+        object::ObjectView,
+        setup::Snapshot,
+        survey::{Surveyed, survey},
+    },
 };
 
 /// Answers reviews. The server knows nothing else of admission.
@@ -32,6 +37,7 @@ pub struct Worlds {
     now: ArcSwap<World>,
     memo_bytes: u64,
     tally: Arc<Tally>,
+    changed: watch::Sender<()>,
 }
 
 impl Worlds {
@@ -45,6 +51,7 @@ impl Worlds {
             }),
             memo_bytes,
             tally,
+            changed: watch::Sender::default(),
         }
     }
 
@@ -58,6 +65,18 @@ impl Worlds {
             Arc::new(Memo::new(&snapshot, self.memo_bytes, tally))
         };
         self.now.store(Arc::new(World { snapshot, memo }));
+        self.changed.send_replace(());
+    }
+
+    /// Changes whenever something else holds.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// What objects of a cluster are worth as of now.
+    pub(super) fn survey(&self, objects: &[ObjectView<'_>]) -> Vec<Surveyed> {
+        let world = self.now.load();
+        survey(objects, &world.snapshot, &*world.memo)
     }
 }
 

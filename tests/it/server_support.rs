@@ -198,6 +198,7 @@ pub(crate) async fn serve_with(config: Config, root: CertificateDer<'static>) ->
         certificate: config.certificate,
         key_files: config.key_files.map(|files| (files, Duration::from_millis(20))),
         policies: config.policies,
+        observer: None,
         limits: config.limits,
         leaving: config.leaving,
         min_version: config.min_version,

@@ -1,0 +1,209 @@
+//! Looks at the marked objects of the cluster, again and again, and tells which are not right. It changes none.
+//!
+//! Policies and catalogue may change without any review: what they make stale nobody would hear of.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, sleep_until, timeout_at},
+};
+
+use super::{metrics::Metrics, world::Worlds};
+use crate::engine::{
+    object::ObjectView,
+    report::Report,
+    survey::{Standing, Surveyed},
+};
+
+/// Longest time between two looks.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// From a change of policies to the look that it asks for, so that several changes are looked at at once.
+const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
+
+/// Shortest time between two looks. To list the objects is work for the API server.
+const AT_MOST_EVERY: Duration = Duration::from_secs(5);
+
+/// Lines of the log that one look may write; the metric counts all objects.
+const MOST_LINES: usize = 20;
+
+/// What a cluster holds.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The marked objects.
+    pub objects: Vec<Value>,
+    /// A sentence for whatever cannot be read.
+    pub unread: Vec<String>,
+}
+
+/// Lists the marked objects.
+pub type Take = Arc<dyn Fn() -> BoxFuture<'static, Held> + Send + Sync>;
+
+/// Hears of each object that is not right any more: the object, and what it is worth.
+pub type Hear = Arc<dyn Fn(&Value, Standing, &Report) + Send + Sync>;
+
+/// Looks at the objects.
+pub struct Observer {
+    /// Lists them.
+    pub take: Take,
+    /// By what they are judged.
+    pub worlds: Arc<Worlds>,
+    /// Is told what is new.
+    pub hear: Hear,
+}
+
+/// Which object it is, whatever its name was given to since.
+type Id = (String, Option<String>, String);
+
+/// What was told already.
+#[derive(Debug, Default)]
+struct Told {
+    wrong: BTreeMap<Id, Standing>,
+    unread: Vec<String>,
+}
+
+impl Observer {
+    /// Looks for as long as it runs; it does not end but with a fault of the program.
+    pub(super) async fn observe(self, metrics: Arc<Metrics>) {
+        let mut told = Told::default();
+        let mut changes = self.worlds.changes();
+        loop {
+            let begun = Instant::now();
+            let Some(looked) = self.look(told, &metrics).await else {
+                return;
+            };
+            told = looked;
+            sleep_until((begun + AT_MOST_EVERY).into()).await;
+            // Whether it is the clock or a change that ends the wait, a look follows.
+            if let Ok(Ok(())) = timeout_at((begun + LOOK_EVERY).into(), changes.changed()).await {
+                sleep(AFTER_A_CHANGE).await;
+            }
+            changes.mark_unchanged();
+        }
+    }
+
+    /// One look. `None` where the thread that judges failed.
+    async fn look(&self, mut told: Told, metrics: &Arc<Metrics>) -> Option<Told> {
+        let Held { objects, unread } = (self.take)().await;
+        let (worlds, hear, metrics) = (
+            Arc::clone(&self.worlds),
+            Arc::clone(&self.hear),
+            Arc::clone(metrics),
+        );
+        let looked = spawn_blocking(move || {
+            let judged = judge(&objects, &worlds);
+            let counts = judged
+                .iter()
+                .map(|(_, one)| (&*one.plan.report.kind, one.standing));
+            metrics.objects(counts);
+            told.wrong = tell(&judged, &told.wrong, &*hear);
+            told
+        });
+        let mut told = looked.await.ok()?;
+        for sentence in unread.iter().filter(|sentence| !told.unread.contains(sentence)) {
+            tracing::warn!(error = sentence, "some objects are not looked at; the others are");
+        }
+        told.unread = unread;
+        Some(told)
+    }
+}
+
+fn judge<'o>(objects: &'o [Value], worlds: &Worlds) -> Vec<(&'o Value, Surveyed)> {
+    // What the API server gives is an object.
+    let read = |object: &'o Value| Some((object, ObjectView::read(object).ok()?));
+    let (values, views): (Vec<&Value>, Vec<ObjectView<'_>>) = objects.iter().filter_map(read).unzip();
+    values.into_iter().zip(worlds.survey(&views)).collect()
+}
+
+/// Tells of each object that was right before, or wrong in another way. Gives all that is wrong now.
+fn tell(
+    judged: &[(&Value, Surveyed)],
+    told: &BTreeMap<Id, Standing>,
+    hear: &(dyn Fn(&Value, Standing, &Report) + Send + Sync),
+) -> BTreeMap<Id, Standing> {
+    let mut wrong = BTreeMap::new();
+    let mut lines = 0_usize;
+    for (object, Surveyed { standing, plan }) in judged {
+        if standing.is_right() {
+            continue;
+        }
+        let report = &plan.report;
+        let id = (report.kind.clone(), report.namespace.clone(), report.name.clone());
+        if told.get(&id) != Some(standing) {
+            hear(object, *standing, report);
+            lines += 1;
+            if lines <= MOST_LINES {
+                let (object, standing) = (report.object(), standing.code());
+                tracing::warn!(object, standing, "the object is not right");
+            }
+        }
+        wrong.insert(id, *standing);
+    }
+    if lines > MOST_LINES {
+        tracing::warn!(more = lines - MOST_LINES, "more objects are not right");
+    }
+    wrong
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::setup::Snapshot;
+
+    fn config_map(name: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": "n",
+                "labels": {"injector.alumet.dev/component": "agent"},
+                "annotations": {"injector.alumet.dev/values": r#"{"agentVersion":"0.9.5"}"#},
+            },
+        })
+    }
+
+    #[test]
+    fn an_object_is_told_of_once_and_again_when_it_was_right_in_between() {
+        let worlds = Worlds::new(Snapshot::default(), 1 << 20);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = {
+            let heard = Arc::clone(&heard);
+            move |object: &Value, standing: Standing, _: &Report| {
+                let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+                heard.lock().unwrap().push((name, standing.code()));
+            }
+        };
+        let mut told = BTreeMap::new();
+        for objects in [
+            vec![config_map("a")],
+            vec![config_map("a"), config_map("b")],
+            vec![config_map("b")],
+            vec![config_map("a"), config_map("b")],
+        ] {
+            told = tell(&judge(&objects, &worlds), &told, &hear);
+            assert_eq!(told.len(), objects.len());
+        }
+        let heard = heard.lock().unwrap();
+        let expected = ["a", "b", "a"].map(|name| (name.to_owned(), "missed"));
+        assert_eq!(*heard, expected);
+    }
+}
