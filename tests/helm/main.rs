@@ -21,6 +21,7 @@ mod older_values;
 mod plugin;
 mod post_render;
 mod privileges;
+mod refused_lists;
 mod release;
 mod renders;
 mod round_trip;

@@ -23,11 +23,16 @@ that stood here could not be told from a choice.
 {{- with include "alumet-common.registry" $root }}
   {{- $_ := set $out "image" (dict "registry" .) }}
 {{- end }}
+{{- /* The defaults are null, so an empty list is a choice: policies are to add nothing to it. */}}
 {{- with include "alumet-common.pullSecrets" $root }}
   {{- $_ := set $out "imagePullSecrets" (splitList "\n" .) }}
+{{- else }}
+  {{- if or (kindIs "slice" $values.imagePullSecrets) (kindIs "slice" ($values.global).imagePullSecrets) }}
+    {{- $_ := set $out "imagePullSecrets" list }}
+  {{- end }}
 {{- end }}
-{{- with $values.tolerations }}
-  {{- $_ := set $out "tolerations" . }}
+{{- if kindIs "slice" $values.tolerations }}
+  {{- $_ := set $out "tolerations" $values.tolerations }}
 {{- end }}
 {{- $set := dict }}
 {{- include "alumet-common.plugins" (dict "root" $root "key" .key "plugins" $set "secrets" dict) }}
