@@ -74,6 +74,18 @@ pub struct PolicyReader {
 impl PolicyReader {
     /// Reads the documents of a file. What is wrong is kept, and the rest goes on.
     pub fn read(&mut self, file: &str, bytes: &[u8]) {
+        self.read_those(file, bytes, |_| true);
+    }
+
+    /// The same with a file that may hold other objects, too: those with an `apiVersion` of another group.
+    pub fn read_among_others(&mut self, file: &str, bytes: &[u8]) {
+        self.read_those(file, bytes, |object| {
+            let api_version = object.get("apiVersion").and_then(Value::as_str);
+            api_version.is_none_or(|version| version.split('/').next() == Some(GROUP))
+        });
+    }
+
+    fn read_those(&mut self, file: &str, bytes: &[u8], is_meant: fn(&Value) -> bool) {
         let mut number = 0;
         for document in stream::documents(bytes) {
             if document.head().len() == document.body().len() {
@@ -85,7 +97,9 @@ impl PolicyReader {
                 Ok(loaded) => {
                     self.complain(&place, loaded.findings);
                     for item in list::objects(&loaded.value) {
-                        self.add(&format!("{place}{}", item.pointer), item.object);
+                        if is_meant(item.object) {
+                            self.add(&format!("{place}{}", item.pointer), item.object);
+                        }
                     }
                 }
                 Err(error) => {

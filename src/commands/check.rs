@@ -51,7 +51,10 @@ pub(super) fn run(args: Check) -> Result<Exit, Failure> {
         let bytes = io::read(file)?;
         let place = file.display().to_string();
         match content_of(file, &bytes) {
-            Content::Policies => reader.read(&place, &bytes),
+            Content::Policies => {
+                reader.read_among_others(&place, &bytes);
+                found.extend(manifests(&place, &bytes, &facts, &snapshot)?);
+            }
             Content::Manifests => found.extend(manifests(&place, &bytes, &facts, &snapshot)?),
             Content::Toml => {
                 let findings = check_toml(io::text(file, &bytes)?, component, facts.agent_version.as_deref());

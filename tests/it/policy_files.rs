@@ -310,6 +310,64 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_written() {
 }
 
 #[test]
+fn check_reads_the_policies_and_the_other_objects_of_one_file() {
+    let folder = folder();
+    let object = fs::read_to_string(folder.path().join("object.yaml")).unwrap();
+    let policy = |spec: &str| of_cluster("p", spec);
+    let bad_object = object.replace(r#"\"enable\":false"#, r#"\"enable\":\"maybe\""#);
+    assert_ne!(object, bad_object);
+    for (policy, object, found) in [
+        (policy("{}"), &object, &[][..]),
+        (
+            policy("{a: b}"),
+            &object,
+            &["document 1: ClusterInjectionPolicy p: error[policy-field]"],
+        ),
+        (
+            policy("{}"),
+            &bad_object,
+            &["document 2: ConfigMap ns/c: error[wrong-type]"],
+        ),
+        (
+            policy("{a: b}"),
+            &bad_object,
+            &[
+                "document 2: ConfigMap ns/c: error[wrong-type]",
+                "document 1: ClusterInjectionPolicy p: error[policy-field]",
+            ],
+        ),
+    ] {
+        write(
+            &folder,
+            "both.yaml",
+            &format!("{policy}---\n{object}\n---\napiVersion: v1\nkind: Service\n"),
+        );
+        let (code, stdout, stderr) = run(&folder, &["check", "both.yaml"], None);
+        assert_eq!(
+            (code, stderr.as_str()),
+            (i32::from(!found.is_empty()), ""),
+            "{stdout}"
+        );
+        let lines: Vec<&str> = stdout.lines().collect();
+        assert_eq!(lines.len(), found.len() + 1, "{stdout}");
+        for (line, found) in lines.iter().zip(found) {
+            assert!(line.starts_with(&format!("both.yaml: {found}")), "{stdout}");
+        }
+    }
+    // A document without an `apiVersion` is one that was meant as a policy.
+    write(
+        &folder,
+        "both.yaml",
+        &format!("{}---\nkind: ClusterInjectionPolicy\n", policy("{}")),
+    );
+    let (code, stdout, _) = run(&folder, &["check", "both.yaml"], None);
+    assert!(
+        code == 1 && stdout.contains("document 2: error[policy-none]: apiVersion: "),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn a_policy_with_a_warning_is_used_and_the_warning_is_told() {
     let folder = folder();
     let twice = "apiVersion: injector.alumet.dev/v1alpha1\nkind: ClusterInjectionPolicy\nmetadata: {name: p}\nspec: {}\n\
