@@ -110,9 +110,7 @@ impl Meta<'_> {
 
     /// The annotation's text.
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.annotations
-            .get()
-            .and_then(|annotations| annotations.text(name))
+        self.annotations.get()?.text(name)
     }
 }
 
@@ -253,6 +251,8 @@ pub struct Spec<'a> {
     /// `runtimeClassName`.
     #[serde(borrow)]
     pub runtime_class_name: Field<Text<'a>>,
+    /// `resources` of the pod as a whole, whose containers share them.
+    pub resources: Field<Stored>,
 }
 
 /// `metadata` and `spec`: a pod template, or the Job inside a `CronJob`.

@@ -16,7 +16,7 @@ use super::{
     record::{Record, Recorded, hex16},
     report::{Fate, Note, Reason},
     selection::{Given, given},
-    setup::{Setup, Setups, Snapshot},
+    setup::{PodField, Setup, Setups, Snapshot},
     target::{Refusal, Target, malformed, newer, target},
 };
 use crate::{
@@ -251,7 +251,8 @@ fn plan_pod(
         return Err("metadata.annotations of the pod");
     }
     let agent = agent_of(&pod, object.meta(), setup.config_map.as_deref());
-    if agent.is_none() && !setup.env.is_empty() {
+    let lacking = of_the_container(setup);
+    if agent.is_none() && !lacking.is_empty() {
         draft.warn(
             Note::NoAgentContainer,
             "spec.containers".to_owned(),
@@ -260,8 +261,10 @@ fn plan_pod(
                     format!("the annotation names container {name}, and the pod has none of this name")
                 }
                 None => {
-                    "it cannot be told which container is the agent's, so none gets environment variables"
-                        .to_owned()
+                    format!(
+                        "it cannot be told which container is the agent's, so none gets {}",
+                        lacking.join(" or ")
+                    )
                 }
             },
             "name one of the pod's containers in the annotation injector.alumet.dev/container",
@@ -287,6 +290,18 @@ fn plan_pod(
     Ok(())
 }
 
+/// What the agent's container alone is given.
+fn of_the_container(setup: &Setup) -> Vec<&'static str> {
+    let resources = setup.fields.iter().any(|field| field.key == PodField::Resources);
+    [
+        (!setup.env.is_empty()).then_some("environment variables"),
+        resources.then_some("resources"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 pub(super) fn bring_pod(
     pod: &PodPart<'_, '_>,
     agent: Option<usize>,
@@ -308,14 +323,13 @@ pub(super) fn bring_pod(
 /// Names in the record the policies that gave something to the pod.
 fn name_policies(draft: &mut Draft) {
     let Draft { rows, record, .. } = draft;
+    let mut named = Vec::new();
     for row in rows.iter().filter(|row| row.fate != Fate::UserWins) {
-        if let Source::Policy(name) = &row.source
-            && !record.from.contains(name)
-        {
-            record.from.push(name.clone());
+        if let Source::Policy(name) = &row.source {
+            named.push(name.clone());
         }
     }
-    record.from.sort_unstable();
+    record.name(named);
 }
 
 /// Whether everything recorded is still there.

@@ -4,15 +4,22 @@
 //! Members that are empty are left out; a member that is missing reads as empty, so that a record written before
 //! the member existed is read for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the record's form. A record with a higher one is left alone.
 const VERSION: u64 = 1;
 
-/// Longest text that is read as a record, in bytes. Ours have some hundred; anybody may write the annotation.
-const MAX_TEXT: usize = 64 << 10;
+/// Longest text that is read as a record, in bytes. Ours have some hundred; anybody may write the annotation. The longest
+/// of ours names what the longest values and policies give (`setup::room`), and the names of some policies.
+const MAX_TEXT: usize = 128 << 10;
+
+/// What stands for all further policies. It is no name.
+const MORE: &str = "and more";
+
+/// So many policies are named, those that come first.
+const MOST_NAMED: usize = 32;
 
 /// What was injected into one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +52,7 @@ pub struct Record {
     /// Whether something wanted could not be put in, so that the object is planned anew each time until it can.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
-    /// Names of the policies that took part.
+    /// Names of the policies that took part; of more than [`MOST_NAMED`] the first ones, and that there were more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
 }
@@ -53,7 +60,7 @@ pub struct Record {
 impl Record {
     /// A record of nothing yet, for values with this hash, under these policies.
     pub(super) fn new(values: u64, from: Vec<String>) -> Self {
-        Self {
+        let mut record = Self {
             v: VERSION,
             values: hex16(values),
             config: None,
@@ -64,7 +71,20 @@ impl Record {
             fields: BTreeMap::new(),
             ann: BTreeMap::new(),
             incomplete: false,
-            from,
+            from: Vec::new(),
+        };
+        record.name(from);
+        record
+    }
+
+    /// Adds names of policies that took part.
+    pub(super) fn name(&mut self, more: Vec<String>) {
+        let mut names: BTreeSet<String> = self.from.drain(..).chain(more).collect();
+        let was_cut = names.remove(MORE);
+        let is_cut = names.len() > MOST_NAMED || was_cut;
+        self.from.extend(names.into_iter().take(MOST_NAMED));
+        if is_cut {
+            self.from.push(MORE.to_owned());
         }
     }
 

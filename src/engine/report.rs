@@ -66,7 +66,7 @@ codes! {
         NoValues = "no-values": "the object has no values annotation, and nothing else gives it a value",
         OptedOutLeft = "opted-out-left": "the object opted out, and what was injected before is still there",
         PolicyUndecided = "policy-undecided": "it cannot be told whether a policy applies, for the labels of the namespace are not known",
-        PolicyGivesWay = "policy-gives-way": "a policy has a variable that the configuration needs otherwise",
+        PolicyGivesWay = "policy-gives-way": "something that policies give to the pods gives way",
     }
 }
 

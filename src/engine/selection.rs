@@ -16,7 +16,7 @@ use crate::{
     finding::{Finding, Severity},
     names::{self, Component},
     policy::{
-        index::{Asked, PolicyIndex, Rank, Selected},
+        index::{Asked, MOST_UNDECIDED, PolicyIndex, Rank, Selected},
         model::{OnError, Policy, Scope},
         selector,
     },
@@ -156,8 +156,10 @@ fn not_told(index: &PolicyIndex, undecided: &[Rank], operation: Operation) -> Fi
         .take(MOST_NAMED)
         .map(|policy| format!("`{}`", policy.title()))
         .collect();
-    if undecided.len() > MOST_NAMED {
-        named.push(format!("{} more", undecided.len() - MOST_NAMED));
+    match undecided.len().saturating_sub(MOST_NAMED) {
+        0 => {}
+        _ if undecided.len() == MOST_UNDECIDED => named.push("many more".to_owned()),
+        more => named.push(format!("{more} more")),
     }
     Note::PolicyUndecided.finding(
         Severity::Warning,

@@ -1,10 +1,12 @@
 //! The setup: what agent values, policies and catalogue come to for one component, the same for its `ConfigMap` and
 //! its pods.
 
+mod room;
 mod wanted;
 
 use std::sync::Arc;
 
+use room::Room;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
@@ -223,7 +225,11 @@ impl Setup {
         } = configuration;
         findings.extend(of_configuration);
         let refused = Refused::read(key.values, &policies);
-        let (env, of_pods) = wanted::env(env, &policies);
+        let mut room = Room::default();
+        let (env, mut of_pods) = wanted::env(env, &policies, &mut room);
+        let pull_secrets = wanted::pull_secrets(&values, refused.pull_secrets.of(&policies), &mut room);
+        let tolerations = wanted::tolerations(&values, refused.tolerations.of(&policies), &mut room);
+        of_pods.extend(room.finding());
         let of_values = |registry: &String| (registry.clone(), Source::Values("image.registry".to_owned()));
         let of_policies = || {
             let (policy, registry) = first(&policies, |defaults| defaults.image_registry.as_ref())?;
@@ -238,8 +244,8 @@ impl Setup {
             own_config_map: values.own_config_map.is_some(),
             config_map: values.own_config_map.clone().or_else(|| values.config.clone()),
             env,
-            pull_secrets: wanted::pull_secrets(&values, refused.pull_secrets.of(&policies)),
-            tolerations: wanted::tolerations(&values, refused.tolerations.of(&policies)),
+            pull_secrets,
+            tolerations,
             fields: wanted::fields(&policies),
             registry: values.image_registry.as_ref().map(of_values).or_else(of_policies),
             annotations: scrape_port.map(for_prometheus).unwrap_or_default(),

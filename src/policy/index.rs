@@ -4,7 +4,7 @@
 //! namespaces are tried when a policy or a namespace changes, never for an object.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -30,12 +30,16 @@ pub struct Asked<'a> {
     pub pods: Option<&'a dyn Labels>,
 }
 
+/// So many are enough to say that something is not known; all of them could be every policy, at each call.
+pub const MOST_UNDECIDED: usize = 32;
+
 /// The policies that apply, strongest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
     /// Those that apply.
     pub matching: Vec<Rank>,
-    /// Those of which it cannot be told, for they look at the namespace, and it or its labels are not known.
+    /// Those of which it cannot be told, for they look at the namespace, and it or its labels are not known: the
+    /// strongest [`MOST_UNDECIDED`].
     pub undecided: Vec<Rank>,
 }
 
@@ -169,7 +173,8 @@ impl PolicyIndex {
     /// The policies that apply to an object.
     pub fn select(&self, asked: Asked<'_>) -> Selected {
         let mut selected = Selected::default();
-        let Selected { matching, undecided } = &mut selected;
+        let Selected { matching, .. } = &mut selected;
+        let mut undecided = Strongest::default();
         let tables = &*self.tables;
         self.look(&tables.everywhere, asked, &mut |rank, _| matching.push(rank));
         let mut depending = |rank, policy: &Policy| {
@@ -193,10 +198,9 @@ impl PolicyIndex {
                 }
             }
         }
-        for ranks in [&mut selected.matching, &mut selected.undecided] {
-            ranks.sort_unstable();
-            ranks.dedup();
-        }
+        selected.matching.sort_unstable();
+        selected.matching.dedup();
+        selected.undecided.extend(undecided.0);
         selected
     }
 
@@ -212,6 +216,22 @@ impl PolicyIndex {
                 visit(rank, policy);
             }
         });
+    }
+}
+
+/// The strongest of those that come, each once.
+#[derive(Debug, Default)]
+struct Strongest(BTreeSet<Rank>);
+
+impl Strongest {
+    fn push(&mut self, rank: Rank) {
+        if self.0.len() == MOST_UNDECIDED && self.0.last().is_some_and(|weakest| *weakest <= rank) {
+            return;
+        }
+        self.0.insert(rank);
+        if self.0.len() > MOST_UNDECIDED {
+            self.0.pop_last();
+        }
     }
 }
 

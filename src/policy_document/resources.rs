@@ -33,14 +33,22 @@ pub(super) fn read(
         let part = resources.get(name).and_then(Value::as_object);
         for (resource, value) in part.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let path = format!("{path}.{name}.{resource}");
-            if !COMMON.contains(&resource.as_str()) && !is_extended(resource) {
+            if !COMMON.contains(&resource.as_str()) && !is_extended(resource) && page_size(resource).is_none()
+            {
                 problems.bad(
                     &path,
                     "no container has such a resource",
-                    "use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu",
+                    "use cpu, memory, ephemeral-storage, hugepages-<size>, or a name with a domain such as nvidia.com/gpu",
                 );
             }
             match Quantity::read(value) {
+                Some(quantity) if page_size(resource).is_some_and(|size| quantity.billionths % size != 0) => {
+                    problems.bad(
+                        &path,
+                        "it is no whole number of pages",
+                        "write a multiple of the page's size",
+                    );
+                }
                 None => problems.bad(&path, "it is no quantity", "write one such as 500m, 2 or 1Gi"),
                 Some(quantity) if is_extended(resource) && quantity.billionths % ONE != 0 => {
                     problems.bad(
@@ -64,7 +72,7 @@ pub(super) fn read(
         let path = format!("{path}.requests.{resource}");
         if limit.is_some_and(|limit| request.billionths > limit) {
             problems.bad(&path, "it is more than its limit", "raise the limit");
-        } else if is_extended(resource) && limit != Some(request.billionths) {
+        } else if is_fixed(resource) && limit != Some(request.billionths) {
             problems.error(
                 Code::BadValue,
                 &path,
@@ -77,6 +85,15 @@ pub(super) fn read(
         if !requests.iter().any(|(requested, _)| requested == resource) {
             requests.push((resource.clone(), *limit));
         }
+    }
+    let asks_for = |has: &dyn Fn(&str) -> bool| requests.iter().any(|(resource, _)| has(resource));
+    if asks_for(&|resource| page_size(resource).is_some())
+        && !asks_for(&|resource| matches!(resource, "cpu" | "memory"))
+    {
+        problems.missing(
+            &format!("{path}.requests.memory"),
+            "huge pages come with cpu or memory: write one of them",
+        );
     }
     let written = |quantities: Vec<(String, Quantity)>| -> Map<String, Value> {
         let text = |(resource, quantity): (String, Quantity)| (resource, json!(quantity.canonical()));
@@ -96,6 +113,17 @@ fn is_extended(resource: &str) -> bool {
         && !resource.contains("kubernetes.io/")
         && !resource.starts_with("requests.")
         && is_label_key(&format!("requests.{resource}"))
+}
+
+/// Size of a page in billionths of a byte, where the resource is huge pages (`hugepages-2Mi`).
+fn page_size(resource: &str) -> Option<i128> {
+    let size = Quantity::read(&json!(resource.strip_prefix("hugepages-")?))?;
+    (size.billionths > 0 && size.billionths % ONE == 0).then_some(size.billionths)
+}
+
+/// Whether nobody gets more of it than was asked for: request and limit are one.
+fn is_fixed(resource: &str) -> bool {
+    is_extended(resource) || page_size(resource).is_some()
 }
 
 /// A quantity (apimachinery, `resource.Quantity`), without exponents.

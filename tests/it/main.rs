@@ -108,6 +108,8 @@ mod markdown;
 mod on_objects;
 /// Policies for tests.
 mod policies;
+/// However many policies there are, an object stays within the limits.
+mod policy_bounds;
 /// The definitions of the custom resources, against the rest of the sources.
 mod policy_definition;
 /// Documents of policies, and the sentence for each fault.

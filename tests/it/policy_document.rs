@@ -58,7 +58,7 @@ spec:
     env: {RUST_LOG: info}
     secretEnv: {PROXY: {name: proxy, key: url}}
     nodeSelector: {disk: ssd}
-    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 1Gi, nvidia.com/gpu: 1}}
+    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 1Gi, nvidia.com/gpu: 1, hugepages-2Mi: 4Mi}}
     runtimeClassName: nvidia
   onError: Deny
 status: {conditions: []}
@@ -129,8 +129,8 @@ fn a_whole_policy_is_read() {
     assert_eq!(
         json!(defaults.resources),
         json!({
-            "limits": {"memory": "1Gi", "nvidia.com/gpu": "1"},
-            "requests": {"cpu": "100m", "memory": "64Mi", "nvidia.com/gpu": "1"},
+            "limits": {"memory": "1Gi", "nvidia.com/gpu": "1", "hugepages-2Mi": "4Mi"},
+            "requests": {"cpu": "100m", "memory": "64Mi", "nvidia.com/gpu": "1", "hugepages-2Mi": "4Mi"},
         })
     );
     assert_eq!(defaults.runtime_class_name, text("nvidia"));
@@ -234,14 +234,19 @@ fn each_fault_has_its_sentence() {
         ("a runtime class that cannot be", policy("{defaults: {runtimeClassName: NVIDIA}}"),
          format!("{p}error[policy-value]: spec.defaults.runtimeClassName: no RuntimeClass has such a name; use small letters, digits and `-`\n")),
         ("resources that cannot be", policy("{defaults: {resources: {requests: {cpu: 2, disk: 1, memory: 1GB, nvidia.com/gpu: 1}, limits: {cpu: 1}}}}"),
-         format!("{p}error[policy-value]: spec.defaults.resources.requests.disk: no container has such a resource; use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu\n\
+         format!("{p}error[policy-value]: spec.defaults.resources.requests.disk: no container has such a resource; use cpu, memory, ephemeral-storage, hugepages-<size>, or a name with a domain such as nvidia.com/gpu\n\
                   {p}error[policy-value]: spec.defaults.resources.requests.memory: it is no quantity; write one such as 500m, 2 or 1Gi\n\
                   {p}error[policy-value]: spec.defaults.resources.requests.cpu: it is more than its limit; raise the limit\n\
                   {p}error[policy-value]: spec.defaults.resources.requests.nvidia.com/gpu: a resource of this kind has a limit of the same quantity; give the limit alone: it is the request, too\n")),
+        ("huge pages that cannot be", policy("{defaults: {resources: {limits: {hugepages-2Mi: 3Mi, hugepages-1Gi: 2Gi, hugepages-big: 1}, requests: {hugepages-1Gi: 1Gi}}}}"),
+         format!("{p}error[policy-value]: spec.defaults.resources.limits.hugepages-2Mi: it is no whole number of pages; write a multiple of the page's size\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.hugepages-big: no container has such a resource; use cpu, memory, ephemeral-storage, hugepages-<size>, or a name with a domain such as nvidia.com/gpu\n\
+                  {p}error[policy-value]: spec.defaults.resources.requests.hugepages-1Gi: a resource of this kind has a limit of the same quantity; give the limit alone: it is the request, too\n\
+                  {p}error[policy-missing]: spec.defaults.resources.requests.memory: it is not there, and a policy needs it; huge pages come with cpu or memory: write one of them\n")),
         ("resources that are counted", policy("{defaults: {resources: {limits: {nvidia.com/gpu: 500m, requests.nvidia.com/gpu: 1, a.kubernetes.io/b: 1, cpu: 1500u}}}}"),
          format!("{p}error[policy-value]: spec.defaults.resources.limits.nvidia.com/gpu: a resource of this kind is counted; write a whole number\n\
-                  {p}error[policy-value]: spec.defaults.resources.limits.requests.nvidia.com/gpu: no container has such a resource; use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu\n\
-                  {p}error[policy-value]: spec.defaults.resources.limits.a.kubernetes.io/b: no container has such a resource; use cpu, memory, ephemeral-storage, or a name with a domain such as nvidia.com/gpu\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.requests.nvidia.com/gpu: no container has such a resource; use cpu, memory, ephemeral-storage, hugepages-<size>, or a name with a domain such as nvidia.com/gpu\n\
+                  {p}error[policy-value]: spec.defaults.resources.limits.a.kubernetes.io/b: no container has such a resource; use cpu, memory, ephemeral-storage, hugepages-<size>, or a name with a domain such as nvidia.com/gpu\n\
                   {p}error[policy-value]: spec.defaults.resources.limits.cpu: it is finer than 1m; write a multiple of 1m\n")),
         ("no spec", "{apiVersion: injector.alumet.dev/v1alpha1, kind: ClusterInjectionPolicy, metadata: {name: p}}".to_owned(),
          format!("{p}error[policy-missing]: spec: it is not there, and a policy needs it; write what the policy selects and gives\n")),

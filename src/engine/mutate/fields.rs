@@ -41,9 +41,15 @@ pub(in crate::engine) fn bring(
         let want = wanted(setup, field).filter(|_| field != PodField::NodeSelector || !has_its_node);
         bring_one(&of_pod(pod, spec, field), old, want, draft);
     }
+    // The API server refuses a container that asks for more than its pod.
+    let shared = hash_of_field(&spec.resources, |map| map.0).get() != Some(&0);
     for (index, container) in containers(pod) {
+        let current = of_container(pod, (index, container));
         let want = wanted(setup, PodField::Resources).filter(|_| agent == Some(index));
-        bring_one(&of_container(pod, (index, container)), old, want, draft);
+        if let Some(want) = want.filter(|_| shared) {
+            draft.row(current.shown.clone(), &want.shown, &want.source, Fate::UserWins);
+        }
+        bring_one(&current, old, want.filter(|_| !shared), draft);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Need, PodField, Wanted};
+use super::{Need, PodField, Wanted, room::Room};
 use crate::{
     agent_config::{EnvFrom, EnvVar, values::AgentValues},
     engine::{
@@ -19,13 +19,25 @@ use crate::{
     source::Source,
 };
 
+/// More findings of one kind help nobody.
+const MOST_TOLD: usize = 16;
+
+fn is_of_policy(source: &Source) -> bool {
+    matches!(source, Source::Policy(_))
+}
+
 /// What a policy gives comes from it.
 pub(super) fn source_of(policy: &Policy) -> Source {
     Source::Policy(policy.title())
 }
 
 /// The variables that the configuration needs, and those that policies give besides.
-pub(super) fn env(needed: Vec<EnvVar>, policies: &[&Policy]) -> (Vec<Wanted<String>>, Vec<Finding>) {
+pub(super) fn env(
+    needed: Vec<EnvVar>,
+    policies: &[&Policy],
+    room: &mut Room,
+) -> (Vec<Wanted<String>>, Vec<Finding>) {
+    let mut given = 0;
     let mut findings = Vec::new();
     // An empty text only keeps the agent from missing the variable: whatever a policy says is better.
     let (fallbacks, needed): (Vec<_>, Vec<_>) = needed
@@ -45,8 +57,13 @@ pub(super) fn env(needed: Vec<EnvVar>, policies: &[&Policy]) -> (Vec<Wanted<Stri
         };
         let offered = variable(name.clone(), from, source_of(policy), Need::Offered);
         match wanted.iter().find(|other| other.key == *name) {
-            None => wanted.push(offered),
-            Some(other) if other.need == Need::Needed && other.hash != offered.hash => {
+            None if room.take(name, given) => {
+                wanted.push(offered);
+                given += 1;
+            }
+            Some(other)
+                if other.need == Need::Needed && other.hash != offered.hash && findings.len() < MOST_TOLD =>
+            {
                 findings.push(Note::PolicyGivesWay.finding(
                     Severity::Warning,
                     format!("env {name}"),
@@ -58,7 +75,7 @@ pub(super) fn env(needed: Vec<EnvVar>, policies: &[&Policy]) -> (Vec<Wanted<Stri
                     "take the variable out of the policy".to_owned(),
                 ));
             }
-            Some(_) => {}
+            None | Some(_) => {}
         }
     }
     for EnvVar { name, from, source } in fallbacks {
@@ -93,7 +110,12 @@ fn variable(name: String, from: EnvFrom, source: Source, need: Need) -> Wanted<S
 }
 
 /// Pull secrets, by name.
-pub(super) fn pull_secrets(values: &AgentValues, policies: &[&Policy]) -> Vec<Wanted<String>> {
+pub(super) fn pull_secrets(
+    values: &AgentValues,
+    policies: &[&Policy],
+    room: &mut Room,
+) -> Vec<Wanted<String>> {
+    let mut given = 0;
     let of_values = values
         .image_pull_secrets
         .iter()
@@ -103,9 +125,10 @@ pub(super) fn pull_secrets(values: &AgentValues, policies: &[&Policy]) -> Vec<Wa
         .map(|(policy, name)| (name, source_of(policy)));
     let mut wanted: Vec<Wanted<String>> = Vec::new();
     for (name, source) in of_values.chain(of_policies) {
-        if wanted.iter().any(|other| other.key == *name) {
+        if wanted.iter().any(|other| other.key == *name) || is_of_policy(&source) && !room.take(name, given) {
             continue;
         }
+        given += usize::from(is_of_policy(&source));
         let entry = json!({"name": name});
         wanted.push(Wanted {
             hash: hash_of(&entry),
@@ -120,7 +143,12 @@ pub(super) fn pull_secrets(values: &AgentValues, policies: &[&Policy]) -> Vec<Wa
 }
 
 /// Tolerations, by key, operator, value and effect.
-pub(super) fn tolerations(values: &AgentValues, policies: &[&Policy]) -> Vec<Wanted<[String; 4]>> {
+pub(super) fn tolerations(
+    values: &AgentValues,
+    policies: &[&Policy],
+    room: &mut Room,
+) -> Vec<Wanted<[String; 4]>> {
+    let mut given = 0;
     let of_values = values
         .tolerations
         .iter()
@@ -135,9 +163,10 @@ pub(super) fn tolerations(values: &AgentValues, policies: &[&Policy]) -> Vec<Wan
             continue;
         };
         let key = identity.map(|text: Text<'_>| text.into_owned());
-        if wanted.iter().any(|other| other.key == key) {
+        if wanted.iter().any(|other| other.key == key) || is_of_policy(&source) && !room.take("", given) {
             continue;
         }
+        given += usize::from(is_of_policy(&source));
         wanted.push(Wanted {
             key,
             entry: entry.clone(),
