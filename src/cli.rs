@@ -3,6 +3,8 @@
 mod called;
 mod certs;
 #[cfg(feature = "server")]
+mod check_cluster;
+#[cfg(feature = "server")]
 mod cluster;
 #[cfg(feature = "server")]
 mod export;
@@ -17,6 +19,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
+#[cfg(feature = "server")]
+pub use check_cluster::CheckCluster;
 #[cfg(feature = "server")]
 pub use cluster::ClusterArgs;
 #[cfg(feature = "server")]
@@ -70,8 +74,8 @@ pub enum Command {
     Diff(Diff),
     /// Print the agent's configuration (TOML) for the values of one component.
     Config(Config),
-    /// Check values, policies, agent configurations (TOML) or manifests as the agent would read them.
-    Check(Check),
+    /// Check values, policies, agent configurations (TOML) or manifests as the agent would read them; or a cluster.
+    Check(Box<Check>),
     /// Print the catalogue of agent plugins, or all about one.
     Catalog(Catalog),
     /// Serve admission: the API server calls, and each Alumet object is completed as it is created or changed.
@@ -200,8 +204,14 @@ pub struct Config {
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files: TOML by the ending `.toml`, policies and manifests by `apiVersion`, else values; `-` is stdin.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE")]
+    #[cfg_attr(feature = "server", arg(required_unless_present = "cluster"))]
+    #[cfg_attr(not(feature = "server"), arg(required = true))]
     pub files: Vec<PathBuf>,
+    /// Instead of files.
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    pub cluster: CheckCluster,
     /// Whose configuration or values they are, where the file does not say.
     #[arg(long, value_parser = component)]
     pub component: Option<Component>,

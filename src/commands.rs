@@ -40,7 +40,7 @@ pub fn run(cli: Cli, parser: &mut clap::Command) -> ExitCode {
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Diff(args)) => diff::run(args),
         Some(Command::Config(args)) => config::run(args),
-        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Check(args)) => check::run(*args),
         Some(Command::Catalog(args)) => catalog::run(args),
         #[cfg(feature = "server")]
         Some(Command::Serve(args)) => serve::run(*args),

@@ -1,4 +1,8 @@
-//! `check`: what is wrong with values, agent configurations or manifests, as the agent would read them.
+//! `check`: what is wrong with values, agent configurations or manifests, as the agent would read them. And what is wrong with
+//! an installation in a cluster.
+
+#[cfg(feature = "server")]
+mod cluster;
 
 use std::path::Path;
 
@@ -38,12 +42,23 @@ enum Content {
 }
 
 pub(super) fn run(args: Check) -> Result<Exit, Failure> {
+    #[cfg(feature = "server")]
+    if args.cluster.cluster {
+        return cluster::run(args);
+    }
+    #[cfg(feature = "server")]
+    if let Some(option) = args.cluster.without_it() {
+        return Err(Failure::Usage(format!(
+            "{option} is for --cluster; add that, or leave {option} out"
+        )));
+    }
     let Check {
         files,
         component,
         facts,
         strict,
         output,
+        ..
     } = args;
     let snapshot = policies::snapshot(&facts)?;
     let (mut found, mut reader) = (Vec::new(), PolicyReader::default());
@@ -209,8 +224,12 @@ fn as_json(Found { place, finding }: &Found) -> Value {
     value
 }
 
+/// A number and what is counted: `1 file`, `2 files`.
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn summary(files: usize, errors: usize, warnings: usize) -> String {
-    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     format!(
         "{} checked: {}, {}",
         plural(files, "file"),

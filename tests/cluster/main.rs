@@ -9,6 +9,7 @@ mod bare_pods;
 mod certificates;
 #[path = "../charts.rs"]
 mod charts;
+mod check_cluster;
 mod control_plane;
 mod credentials;
 mod documented_example;
@@ -81,6 +82,7 @@ fn cases() -> Vec<Case> {
         injector_rights::cases(),
         kubelet_tests::cases(),
         certificates::cases(),
+        check_cluster::cases(),
         documented_example::cases(),
         credentials::cases(),
         policy_resources::cases(),

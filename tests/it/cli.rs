@@ -416,3 +416,32 @@ fn usage_says_what_was_typed() {
         }
     }
 }
+
+#[cfg(feature = "server")]
+#[test]
+fn a_cluster_is_checked_instead_of_files() {
+    for (args, expected) in [
+        (&["check"] as &[&str], "<FILE>..."),
+        (
+            &["check", "--cluster", "values.yaml"],
+            "'--cluster' cannot be used with",
+        ),
+        (
+            &["check", "--cluster", "--component", "agent"],
+            "'--cluster' cannot be used with",
+        ),
+        (
+            &["check", "values.yaml", "--webhook", "alumet-injector"],
+            "error: --webhook is for --cluster; add that, or leave --webhook out
+",
+        ),
+        (
+            &["check", "values.yaml", "--context", "prod"],
+            "error: --context is for --cluster; add that, or leave --context out\n",
+        ),
+    ] {
+        let run = run(args, b"");
+        assert_eq!(run.code, 2, "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{args:?}: {}", run.stderr);
+    }
+}

@@ -102,6 +102,29 @@ fn the_readme_lists_every_mark() {
     );
 }
 
+#[cfg(feature = "server")]
+#[test]
+fn the_page_of_commands_lists_every_check_of_a_cluster() {
+    use alumet_injector::cluster::installation::CHECKS;
+
+    let rows: String = CHECKS
+        .iter()
+        .map(|check| format!("| `{}` | {} |\n", check.code, check.holds))
+        .collect();
+    let page = fs::read_to_string(root("docs/commands.md")).unwrap();
+    let (before, rest) = page
+        .split_once("<!-- checks -->\n")
+        .expect("the page has the place");
+    let (_, after) = rest
+        .split_once("<!-- end of checks -->\n")
+        .expect("the place ends");
+    let table = format!("| code | it is `ok` when |\n|---|---|\n{rows}");
+    golden(
+        &root("docs/commands.md"),
+        &format!("{before}<!-- checks -->\n{table}<!-- end of checks -->\n{after}"),
+    );
+}
+
 #[test]
 fn the_page_of_policies_lists_every_field() {
     fn rows(fields: &[Field], path: &str, table: &mut String) {

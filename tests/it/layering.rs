@@ -68,7 +68,15 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ),
     (
         "cluster",
-        &["names", "certs", "telemetry", "policy", "policy_document"],
+        &[
+            "names",
+            "finding",
+            "text",
+            "certs",
+            "telemetry",
+            "policy",
+            "policy_document",
+        ],
     ),
     ("cli", &["names", "kubernetes"]),
     (
