@@ -48,6 +48,7 @@ mod release_life;
 mod seen;
 mod support;
 mod values_on_objects;
+mod walks;
 mod webhook_down;
 
 use std::{
@@ -97,6 +98,7 @@ fn cases() -> Vec<Case> {
         nothing_is_left::cases(),
         readme::cases(),
         documents::cases(),
+        walks::cases(),
     ]
     .concat()
 }

@@ -29,7 +29,7 @@ use super::{
     ports::ServiceRange,
     processes::{Guardian, Process, Spec},
 };
-use crate::helm::{Helm, Major, isolated, program};
+use crate::helm::{Helm, INJECTOR, Major, isolated, program};
 
 /// The label that each namespace of a test has, with the namespace's own name: a webhook configuration of a test selects
 /// by it, and no other test is in its way.
@@ -294,6 +294,13 @@ impl Cluster {
         let mut command = self.command(&program("KUBECTL"));
         command.args(arguments);
         run(command, stdin)
+    }
+
+    /// The program under test, as a cluster administrator runs it.
+    pub(crate) fn own<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        let mut command = self.command(Path::new(INJECTOR));
+        command.args(arguments);
+        run(command, "")
     }
 
     /// A command that sees this cluster and nothing of the user's own settings.
