@@ -1,21 +1,31 @@
-//! The policies of a cluster are read once: what the API server may answer, and what becomes of it.
+//! The policies of a cluster, read once and watched: what the API server may answer, and what becomes of it.
 
 #![expect(
     clippy::needless_pass_by_value,
     reason = "what is answered is written where it is used"
 )]
 
-use std::{collections::BTreeMap, convert::Infallible, future::ready};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future::ready,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use alumet_injector::{
     cluster::{Error, policies},
     names::Component,
     policy::index::Asked,
+    policy_document::store::Change,
 };
 use axum::body::Body;
+use futures::{StreamExt as _, stream::BoxStream};
 use hyper::http::{Request, Response};
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::server_support::PATIENCE;
 
 const CLUSTER: &str = "/apis/injector.alumet.dev/v1alpha1/clusterinjectionpolicies";
 const OF_NAMESPACES: &str = "/apis/injector.alumet.dev/v1alpha1/injectionpolicies";
@@ -157,5 +167,129 @@ fn a_missing_right_and_a_form_of_another_version_are_one_sentence_each() {
     ] {
         let error = fetched(answers).unwrap_err();
         assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// What a watch says, one after the other, in words.
+async fn heard(mut changes: BoxStream<'static, Change>, count: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    while words.len() < count {
+        let change = timeout(PATIENCE, changes.next()).await.expect("it goes on");
+        words.push(match change.expect("it does not end") {
+            Change::Listing(resource) => format!("listing {}", resource.as_str()),
+            Change::Listed(resource) => format!("listed {}", resource.as_str()),
+            Change::Policy(object) => {
+                let version = object.resource_version.unwrap_or_default();
+                format!("{} {version} {}", object.key.title(), object.document["spec"])
+            }
+            Change::Namespace(name, labels) => format!("Namespace {name} {labels:?}"),
+            Change::Gone(key) => format!("gone {}", key.title()),
+            Change::Failed(resource, cause, sentence) => {
+                format!("{} {}: {sentence}", resource.as_str(), cause.as_str())
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    words
+}
+
+/// One event of a watch for each object, and then nothing more for as long as the test lasts.
+fn events(events: &[Value]) -> Body {
+    let lines: Vec<String> = events.iter().map(|event| format!("{event}\n")).collect();
+    let lines = futures::stream::iter(lines.into_iter().map(Ok::<_, Infallible>));
+    Body::from_stream(lines.chain(futures::stream::pending()))
+}
+
+#[tokio::test]
+async fn a_watch_says_what_is_missing_and_goes_on_when_it_is_there() {
+    let asked = AtomicUsize::new(0);
+    let of_cluster = |spec: Value, version: &str| {
+        policy(
+            "ClusterInjectionPolicy",
+            json!({"name": "a", "resourceVersion": version, "generation": 1}),
+            spec,
+        )
+    };
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (path, query) = (
+            request.uri().path().to_owned(),
+            request.uri().query().unwrap_or_default().to_owned(),
+        );
+        let is_watch = query.contains("watch=true");
+        let answer = |(code, body): (u16, Value)| {
+            Response::builder()
+                .status(code)
+                .body(Body::from(body.to_string()))
+        };
+        let response = match (path.as_str(), is_watch) {
+            ("/apis", _) => answer((
+                200,
+                json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}),
+            )),
+            (CLUSTER, false) => answer(match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => failure(404, "NotFound"),
+                1 => failure(403, "Forbidden"),
+                2 => failure(500, "InternalError"),
+                _ => (
+                    200,
+                    list("ClusterInjectionPolicyList", json!([of_cluster(json!({}), "7")])),
+                ),
+            }),
+            (CLUSTER, true) => match asked.fetch_add(1, Ordering::Relaxed) {
+                4 => answer(failure(403, "Forbidden")),
+                _ => Response::builder().status(200).body(events(&[
+                    json!({"type": "MODIFIED", "object": of_cluster(json!({"priority": 1}), "8")}),
+                    json!({"type": "DELETED", "object": of_cluster(json!({"priority": 1}), "9")}),
+                ])),
+            },
+            _ => answer(failure(404, "NotFound")),
+        };
+        ready(Ok::<_, Infallible>(response.unwrap()))
+    });
+    let [of_cluster, ..] = policies::watch(&Client::new(service, "default"));
+    let heard = heard(of_cluster, 12).await;
+    let resource = "clusterinjectionpolicies";
+    let (begin, mend): (Vec<&str>, Vec<&str>) = (
+        heard
+            .iter()
+            .map(|words| words.split(": ").next().unwrap())
+            .collect(),
+        heard
+            .iter()
+            .map(|words| words.split(": ").nth(1).unwrap_or_default())
+            .collect(),
+    );
+    let failed = |cause: &str| format!("{resource} {cause}");
+    let title = "ClusterInjectionPolicy a";
+    let (seven, eight) = (format!("{title} 7 {{}}"), format!("{title} 8 {{\"priority\":1}}"));
+    assert_eq!(
+        begin,
+        [
+            "listing clusterinjectionpolicies",
+            &failed("not-installed"),
+            "listing clusterinjectionpolicies",
+            &failed("forbidden"),
+            "listing clusterinjectionpolicies",
+            &failed("unavailable"),
+            "listing clusterinjectionpolicies",
+            &seven,
+            "listed clusterinjectionpolicies",
+            &failed("forbidden"),
+            &eight,
+            "gone ClusterInjectionPolicy a",
+        ],
+        "{heard:?}"
+    );
+    assert_eq!(
+        mend[1],
+        "there is no clusterinjectionpolicies.injector.alumet.dev; install the CustomResourceDefinitions, which `alumet-injector crds` prints"
+    );
+    for (at, verb) in [(3, "list"), (9, "watch")] {
+        assert_eq!(
+            mend[at],
+            format!(
+                "may not {verb} clusterinjectionpolicies.injector.alumet.dev; give the account the verb \"{verb}\" for this resource"
+            )
+        );
     }
 }

@@ -347,3 +347,67 @@ fn what_cannot_be_served_is_said_in_one_sentence() {
         }
     }
 }
+
+#[tokio::test]
+async fn without_an_api_server_policies_are_not_read_and_it_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    // Nobody listens there.
+    let kubeconfig = "{apiVersion: v1, kind: Config, current-context: c, \
+        clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], \
+        contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {}}]}";
+    fs::write(&file, kubeconfig).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.env("KUBECONFIG", &file);
+    let mut server = served_by(command, &["--watch-policies"]).await;
+    for resource in ["clusterinjectionpolicies", "injectionpolicies", "namespaces"] {
+        let sample = format!(r#"failed_watches_total{{resource="{resource}",cause="unavailable"}}"#);
+        eventually(format!("{sample} is counted"), async || {
+            metric(server.admin, &sample).await >= 1.0
+        })
+        .await;
+    }
+    let line: Value = serde_json::from_str(&server.line_with("changes are not seen").await).unwrap();
+    assert_eq!(
+        (&line["level"], &line["cause"]),
+        (&"WARN".into(), &"unavailable".into())
+    );
+    let ready = admin(server.admin, "/readyz").await;
+    assert_eq!(
+        (ready.status, ready.text().trim()),
+        (503, "policies have not been read yet")
+    );
+    assert_eq!(admin(server.admin, "/livez").await.status, 200);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_found_is_said_at_the_start() {
+    let (folder, _) = with_pair();
+    let output = Command::new(PROGRAM)
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
+        .args([
+            "--tls-cert-file",
+            "tls.crt",
+            "--tls-key-file",
+            "tls.key",
+            "--watch-policies",
+        ])
+        .current_dir(folder.path())
+        .env("KUBECONFIG", "none")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with(
+            "error: the cluster cannot be found; set KUBECONFIG, or run in a pod with a service account"
+        ),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
