@@ -145,6 +145,14 @@ fn every_command_and_option_is_shown() {
     assert!(options >= 10, "only {options} options were found");
 }
 
+/// Commands that do another thing with an option or an argument: the command, the option that it then has, and what stands
+/// in the line of an example.
+const FORMS: [(&str, &str, &str); 3] = [
+    ("check", "cluster", "--cluster"),
+    ("diff", "live", "--live"),
+    ("explain", "context", "/"),
+];
+
 /// Whether it is shown with what it prints: by a block that a test runs.
 fn is_shown(command: &str, typed: &[String]) -> bool {
     let words: Vec<&str> = command.split(' ').collect();
@@ -155,7 +163,7 @@ fn is_shown(command: &str, typed: &[String]) -> bool {
 }
 
 /// Every command that does something, with the commands above it: `alumet-injector certs issue`.
-fn leaves(command: &clap::Command) -> Vec<String> {
+pub(crate) fn leaves(command: &clap::Command) -> Vec<String> {
     let name = command.get_name();
     if !command.has_subcommands() {
         return vec![name.to_owned()];
@@ -180,6 +188,25 @@ fn every_command_is_shown_with_what_it_prints() {
         .iter()
         .filter(|command| !is_shown(command, &typed))
         .collect();
+    for (name, option, word) in FORMS {
+        let has = |command: &clap::Command| {
+            command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(option))
+        };
+        let is_there = Cli::command()
+            .get_subcommands()
+            .any(|command| command.get_name() == name && has(command));
+        let start = format!("alumet-injector {name} ");
+        let shows = |line: &String| {
+            let rest = line.split_once(&start).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.contains(word))
+        };
+        assert!(
+            !is_there || typed.iter().any(shows),
+            "no document shows what {name} with {word} prints"
+        );
+    }
     assert!(
         missing.is_empty(),
         "no document shows what these print, in a block `console`, `console serve` or `console cluster`: {missing:#?}"

@@ -66,6 +66,8 @@ mod engine_snapshot;
 #[path = "../examples.rs"]
 #[allow(dead_code, reason = "the tests on a cluster use the rest")]
 mod examples;
+/// How each command ends.
+mod exit_codes;
 /// Each known fault of the old charts: comes out right, or is told.
 mod faults;
 /// The later rows of that table.
