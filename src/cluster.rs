@@ -171,8 +171,17 @@ async fn listed<T>(
     resource: &str,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<Option<T>, Error> {
-    match answer("list", resource, "", request).await {
-        Ok(list) => Ok(Some(list)),
+    asked("list", resource, request).await
+}
+
+/// Waits for an answer about a resource: nothing where there is none.
+async fn asked<T>(
+    verb: &'static str,
+    resource: &str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<Option<T>, Error> {
+    match answer(verb, resource, "", request).await {
+        Ok(answered) => Ok(Some(answered)),
         Err(Error::Missing { .. }) => Ok(None),
         Err(Error::Forbidden { verb, what, source }) => Err(Error::ForbiddenResource {
             verb,

@@ -8,7 +8,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Error, listed};
+use super::{Error, asked, listed};
 use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, RELEASE_ANNOTATION, STATUS_ANNOTATION};
 
 /// Objects of one answer; the next one goes on where it ended.
@@ -104,7 +104,7 @@ async fn pods(client: &Client, namespace: Option<&str>, inventory: &mut Inventor
         };
         let api: Api<DynamicObject> = in_namespace(client, Some(&of), &resource);
         // One that is gone meanwhile is not missed.
-        if let Some(pod) = listed("pods", api.get_opt(&name)).await?.flatten() {
+        if let Some(pod) = asked("get", "pods", api.get(&name)).await? {
             inventory.objects.push(whole(&resource, pod));
         }
     }

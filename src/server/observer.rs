@@ -132,11 +132,15 @@ fn tell(
     let mut wrong = BTreeMap::new();
     let mut lines = 0_usize;
     for (object, Surveyed { standing, plan }) in judged {
-        if standing.is_right() {
-            continue;
-        }
         let report = &plan.report;
         let id = (report.kind.clone(), report.namespace.clone(), report.name.clone());
+        if standing.is_right() {
+            if told.contains_key(&id) {
+                let (object, standing) = (report.object(), standing.code());
+                tracing::info!(object, standing, "the object is right again");
+            }
+            continue;
+        }
         if told.get(&id) != Some(standing) {
             hear(object, *standing, report);
             lines += 1;

@@ -35,6 +35,7 @@ mod kubelet_tests;
 mod markdown;
 mod nodes;
 mod nothing_is_left;
+mod observer;
 mod odd_objects;
 #[path = "../on_objects.rs"]
 mod on_objects;
@@ -98,6 +99,7 @@ fn cases() -> Vec<Case> {
         nothing_is_left::cases(),
         readme::cases(),
         documents::cases(),
+        observer::cases(),
         walks::cases(),
     ]
     .concat()

@@ -63,7 +63,7 @@ fn the_installed_chart_gives_these_rights_and_no_other(cluster: &Cluster) {
 }
 
 /// The rules without one right.
-fn without((verb, resource): Right, rules: &Value) -> Value {
+pub(crate) fn without((verb, resource): Right, rules: &Value) -> Value {
     let mut less = Vec::new();
     for rule in rules.as_array().unwrap() {
         let (touched, others): (Vec<&str>, Vec<&str>) = texts(rule, "resources")

@@ -304,7 +304,7 @@ fn what_is_left_to_one_label_is_decided_by_it() {
 
 /// A right or a key of the API server that is not used is one that can be stolen.
 #[test]
-fn the_api_server_is_asked_for_the_certificate_and_for_policies_alone() {
+fn the_injector_has_the_rights_for_what_it_is_told_to_do_and_no_others() {
     let helm = Helm::new(Major::Four);
     for file in ci_files() {
         let objects = rendered(&helm, &file);
@@ -319,7 +319,7 @@ fn the_api_server_is_asked_for_the_certificate_and_for_policies_alone() {
         let pod = &server["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().unwrap();
         let is_told = |flag: &str| arguments.iter().any(|one| one == flag);
-        let roles = [("--self-managed", 4), ("--watch-policies", 2)];
+        let roles = [("--self-managed", 4), ("--watch-policies", 2), ("--observe", 2)];
         let needed: usize = roles
             .iter()
             .filter(|(flag, _)| is_told(flag))

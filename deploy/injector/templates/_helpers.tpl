@@ -40,9 +40,30 @@ of the mode would else let Helm delete what cert-manager has just written.
 {{- if and .Values.deployment.enabled .Values.policies.watch -}}true{{- end -}}
 {{- end }}
 
+{{/* Whether the server of this release looks at the objects of the cluster: `true` or nothing. */}}
+{{- define "injector.observes" -}}
+{{- if and .Values.deployment.enabled .Values.observer.enabled -}}true{{- end -}}
+{{- end }}
+
 {{/* Whether the server of this release asks the API server for anything: `true` or nothing. */}}
 {{- define "injector.asksTheCluster" -}}
-{{- if or (include "injector.selfManaged" .) (include "injector.watchesPolicies" .) -}}true{{- end -}}
+{{- if or (include "injector.selfManaged" .) (include "injector.watchesPolicies" .) (include "injector.observes" .) -}}true{{- end -}}
+{{- end }}
+
+{{/* Gives the release's ServiceAccount the ClusterRole of a name. Arguments: root, name. */}}
+{{- define "injector.clusterRoleBinding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  {{- include "injector.metadata" (dict "root" .root "name" .name "cluster" true) | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "injector.serviceAccountName" .root }}
+    namespace: {{ .root.Release.Namespace }}
 {{- end }}
 
 {{- define "injector.certManager" -}}
@@ -99,6 +120,9 @@ annotations:
 {{- end }}
 {{- if include "injector.watchesPolicies" . }}
 - --watch-policies
+{{- end }}
+{{- if include "injector.observes" . }}
+- --observe
 {{- end }}
 {{- if .Values.policies.files }}
 - --policy=/etc/alumet-injector/policies
