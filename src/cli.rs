@@ -48,6 +48,11 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Whether `program`, the first argument of the process, only completes what somebody types.
+    pub fn completes(program: Option<&OsStr>) -> bool {
+        program.is_some_and(called::completes)
+    }
+
     /// The parser, whose usage lines say what the user typed for `program`, the first argument of the process.
     pub fn called(program: Option<&OsStr>) -> clap::Command {
         let parser = Self::command();

@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod helm_values;
 mod io;
+mod kubectl_complete;
 mod policies;
 mod post_render;
 mod print;
@@ -24,7 +25,7 @@ mod serve;
 mod status;
 mod uninject;
 
-use std::{process::ExitCode, time::SystemTime};
+use std::{ffi::OsString, process::ExitCode, time::SystemTime};
 
 use exit::{Exit, Failure};
 
@@ -53,6 +54,15 @@ pub fn run(cli: Cli, parser: &mut clap::Command) -> ExitCode {
         Some(Command::Completions(args)) => completions::run(&args),
         None => without_command(parser),
     };
+    ended(done)
+}
+
+/// Prints what may follow the words that somebody typed after `kubectl alumet-injector`.
+pub fn complete(parser: &mut clap::Command, words: &[OsString]) -> ExitCode {
+    ended(kubectl_complete::run(parser, words))
+}
+
+fn ended(done: Result<Exit, Failure>) -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -11,7 +11,12 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let mut parser = Cli::called(env::args_os().next().as_deref());
+    let mut words = env::args_os();
+    let program = words.next();
+    let mut parser = Cli::called(program.as_deref());
+    if Cli::completes(program.as_deref()) {
+        return commands::complete(&mut parser, &words.collect::<Vec<_>>());
+    }
     match Cli::from_arg_matches(&parser.get_matches_mut()) {
         Ok(cli) => commands::run(cli, &mut parser),
         Err(error) => error.exit(),

@@ -62,6 +62,7 @@ fn lay_out(folder: &Path) {
     for (name, path) in [
         ("alumet-injector", INJECTOR.into()),
         ("kubectl-alumet_injector", INJECTOR.into()),
+        ("kubectl_complete-alumet_injector", INJECTOR.into()),
         ("kubectl", program("KUBECTL")),
         ("helm", program("HELM4")),
     ] {

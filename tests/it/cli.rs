@@ -445,3 +445,41 @@ fn a_cluster_is_checked_instead_of_files() {
         assert!(run.stderr.contains(expected), "{args:?}: {}", run.stderr);
     }
 }
+
+/// kubectl itself asks it so in `tests/cluster`.
+#[test]
+fn what_may_follow_the_words_of_kubectl_is_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("kubectl_complete-alumet_injector");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_alumet-injector"), &program).unwrap();
+    for (words, expected) in [
+        (&["post"][..], &["post-render", ":4"][..]),
+        (&["certs", ""], &["issue", "inspect", "help", ":4"]),
+        (&["certs", "issue", "--na"], &["--namespace", "--name", ":4"]),
+        (
+            &["explain", "-n", "certs", "--output", ""],
+            &["text", "json", ":4"],
+        ),
+        (&["explain", "--output", "json", "--outp"], &["--output", ":4"]),
+        (&["completions", "f"], &["fish", ":4"]),
+        (&["check", "val"], &[":0"]),
+        (&["nothing", "--of-that"], &[":0"]),
+        (&[], &[":0"]),
+    ] {
+        let output = Command::new(&program)
+            .args(words)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = printed
+            .lines()
+            .map(|line| line.split('\t').next().unwrap())
+            .collect();
+        assert_eq!(
+            (lines.as_slice(), output.status.code()),
+            (expected, Some(0)),
+            "{words:?}"
+        );
+    }
+}
