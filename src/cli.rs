@@ -24,7 +24,7 @@ pub use check_cluster::CheckCluster;
 #[cfg(feature = "server")]
 pub use cluster::ClusterArgs;
 #[cfg(feature = "server")]
-pub use export::{Export, ExportCommand, ExportPolicies};
+pub use export::{Export, ExportCommand, ExportMap, ExportPolicies};
 #[cfg(feature = "server")]
 pub use serve::{LogFormat, LogLevel, SelfManaged, Serve, TlsVersion};
 #[cfg(feature = "server")]

@@ -7,7 +7,7 @@
 //! L2  server/, cluster/, telemetry.rs network, cluster, clock
 //! L1  manifest/, policy_document/,    bytes <-> model; no file system, environment, network or clock
 //!     post_render.rs, admission/,
-//!     certs/
+//!     certs/, export_map/
 //! L0  engine/, policy/, agent_config/ values in, values out
 //!     names.rs, source.rs, finding.rs,
 //!     kubernetes.rs, text.rs
@@ -28,6 +28,7 @@ pub mod engine;
 
 pub mod admission;
 pub mod certs;
+pub mod export_map;
 pub mod manifest;
 pub mod policy_document;
 pub mod post_render;

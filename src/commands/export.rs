@@ -6,10 +6,12 @@ use super::{
     cluster::with_client,
     exit::{Exit, Failure},
     io,
+    policies::of_files,
 };
 use crate::{
-    cli::{Export, ExportCommand, ExportPolicies},
+    cli::{Export, ExportCommand, ExportMap, ExportPolicies},
     cluster::policies,
+    export_map::{self, Exported},
     finding::any_error,
     manifest::emit::to_yaml,
     policy_document::{Problem, policy},
@@ -21,6 +23,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub(super) fn run(args: Export) -> Result<Exit, Failure> {
     match args.command {
         ExportCommand::Policies(args) => export_policies(&args),
+        ExportCommand::Map(args) => export_map(&args),
     }
 }
 
@@ -50,6 +53,38 @@ fn export_policies(args: &ExportPolicies) -> Result<Exit, Failure> {
     if stream.is_empty() {
         io::complain("the cluster has no policies\n");
     }
+    io::print_text(&stream)?;
+    Ok(Exit::Done)
+}
+
+/// Nothing is written where nothing could be given, or where `--strict` has a warning fail.
+fn export_map(args: &ExportMap) -> Result<Exit, Failure> {
+    let policies = of_files(&args.policies)?;
+    if policies.is_empty() {
+        return Err(Failure::Usage(
+            "export map: there is no policy; name a file or a directory with --policy".to_owned(),
+        ));
+    }
+    let Exported { objects, findings } = export_map::export(policies, &args.name);
+    for (title, finding) in &findings {
+        io::complain(&format!("policy {title}: {finding}\n"));
+    }
+    if objects.is_empty() {
+        return Err(Failure::Refused(
+            "the policies give nothing that a MutatingAdmissionPolicy could give; use the webhook or post-render"
+                .to_owned(),
+        ));
+    }
+    if args.strict && !findings.is_empty() {
+        return Err(Failure::Refused(match findings.len() {
+            1 => "--strict: one part of the policies cannot be exported as it is".to_owned(),
+            parts => format!("--strict: {parts} parts of the policies cannot be exported as they are"),
+        }));
+    }
+    let stream: String = objects
+        .iter()
+        .map(|object| format!("---\n{}", to_yaml(object)))
+        .collect();
     io::print_text(&stream)?;
     Ok(Exit::Done)
 }

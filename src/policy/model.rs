@@ -43,7 +43,7 @@ impl Policy {
     }
 
     /// The namespaces that it is limited to by name; empty for any.
-    pub(super) fn namespaces(&self) -> &[String] {
+    pub fn namespaces(&self) -> &[String] {
         match &self.scope {
             Scope::Namespace(namespace) => std::slice::from_ref(namespace),
             Scope::Cluster => &self.selects.namespaces,
@@ -67,7 +67,7 @@ pub struct Match {
 
 impl Match {
     /// Whether the component is one of those.
-    pub(super) fn has(&self, component: Component) -> bool {
+    pub fn has(&self, component: Component) -> bool {
         self.components.is_empty() || self.components.contains(&component)
     }
 }

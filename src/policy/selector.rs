@@ -147,6 +147,17 @@ impl Selector {
         self.0.iter().all(|requirement| requirement.holds(labels))
     }
 
+    /// Key, operator and values of each requirement.
+    pub fn requirements(&self) -> impl Iterator<Item = (&str, Operator, &[String])> {
+        self.0.iter().map(|requirement| {
+            (
+                requirement.key.as_str(),
+                requirement.operator,
+                requirement.values.as_slice(),
+            )
+        })
+    }
+
     /// The labels of which whatever it selects has one: a key and some values, for each requirement that names any.
     pub(super) fn demands(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0

@@ -18,6 +18,7 @@ mod doors;
 #[path = "../examples.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
 mod examples;
+mod export_map;
 mod failed_calls;
 #[path = "../files.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
@@ -95,6 +96,7 @@ fn cases() -> Vec<Case> {
         nodes::cases(),
         release_life::cases(),
         webhook_down::cases(),
+        export_map::cases(),
         failed_calls::cases(),
         nothing_is_left::cases(),
         readme::cases(),

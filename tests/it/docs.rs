@@ -15,6 +15,7 @@ use alumet_injector::{
         report::{Note, Reason},
         survey::Standing,
     },
+    export_map::Loss,
     policy_document::Code,
 };
 use clap::CommandFactory as _;
@@ -234,7 +235,7 @@ fn the_exit_codes_of_the_help_are_documented() {
 }
 
 /// One table for each closed set.
-fn code_tables() -> [(&'static str, String); 6] {
+fn code_tables() -> [(&'static str, String); 7] {
     let table = |rows: &mut dyn Iterator<Item = (&str, String)>| {
         let rows: String = rows
             .map(|(code, sentence)| format!("| `{code}` | {sentence} |\n"))
@@ -270,6 +271,10 @@ fn code_tables() -> [(&'static str, String); 6] {
         (
             "policies",
             table(&mut Code::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
+        ),
+        (
+            "exported",
+            table(&mut Loss::ALL.iter().map(|it| (it.code(), plain(it.sentence())))),
         ),
     ]
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::files::root;
 
 /// Each room of `src/`, from the bottom up, with the rooms that it may import besides itself.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("names", &[]),
     ("source", &[]),
     ("finding", &[]),
@@ -52,6 +52,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
         ],
     ),
     ("certs", &[]),
+    ("export_map", &["names", "finding", "policy", "engine"]),
     ("telemetry", &[]),
     (
         "server",
@@ -97,6 +98,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "manifest",
             "policy_document",
             "post_render",
+            "export_map",
             "cli",
         ],
     ),

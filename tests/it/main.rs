@@ -69,6 +69,7 @@ mod examples;
 /// How each command ends.
 mod exit_codes;
 /// Each known fault of the old charts: comes out right, or is told.
+mod export_map;
 mod faults;
 /// The later rows of that table.
 mod faults_later_rows;
