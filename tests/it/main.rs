@@ -105,6 +105,8 @@ mod manifest_stream;
 /// Markdown, as far as the tests of the documents read it.
 #[path = "../markdown.rs"]
 mod markdown;
+/// Alerts and dashboard against the table of metrics.
+mod monitoring;
 /// Values that come to stand on an object, and what is found in each.
 #[path = "../on_objects.rs"]
 #[allow(dead_code, reason = "the tests on a cluster use the rest")]
