@@ -19,6 +19,7 @@ mod markdown;
 mod notes;
 mod older_values;
 mod plugin;
+mod policies;
 mod post_render;
 mod privileges;
 mod refused_lists;

@@ -121,6 +121,7 @@ mod policy_definition;
 mod policy_document;
 /// Valid policies turn no valid values into an error.
 mod policy_errors;
+mod policy_examples;
 /// `--policy`, as a user types it.
 mod policy_files;
 /// The index of policies against looking at every policy.
