@@ -28,9 +28,6 @@ pub use self::{
 use self::{probe::Probe, rights::Asked, served::Marked};
 use crate::policy_document::Problem;
 
-/// Name of our entry in a webhook configuration.
-pub const ENTRY: &str = "mutate.injector.alumet.dev";
-
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::{ENTRY, Installation, Said, Verdict, certificate, probe, reach, rights, served};
-use crate::finding::Severity;
+use super::{Installation, Said, Verdict, certificate, probe, reach, rights, served};
+use crate::{finding::Severity, names::WEBHOOK};
 
-/// Oldest Kubernetes that is supported: 1.25.
-const OLDEST_MINOR: u32 = 25;
+/// Oldest Kubernetes that is supported: 1.28.
+const OLDEST_MINOR: u32 = 28;
 
 /// One check.
 #[derive(Debug)]
@@ -130,10 +130,10 @@ fn webhook(installation: &Installation, _: SystemTime) -> Vec<Said> {
         let message = match named {
             Some(name) => {
                 format!(
-                    "there is no MutatingWebhookConfiguration {name} with an entry {ENTRY}, so nothing is injected"
+                    "there is no MutatingWebhookConfiguration {name} with an entry {WEBHOOK}, so nothing is injected"
                 )
             }
-            None => format!("no MutatingWebhookConfiguration has an entry {ENTRY}, so nothing is injected"),
+            None => format!("no MutatingWebhookConfiguration has an entry {WEBHOOK}, so nothing is injected"),
         };
         let mend = "install the injector (chart deploy/injector), or use the post-renderer";
         return vec![Said::error("", message, mend)];
@@ -146,7 +146,7 @@ fn webhook(installation: &Installation, _: SystemTime) -> Vec<Said> {
             (None, None) => "nowhere".to_owned(),
         };
         let policy = webhook.entry.failure_policy.as_deref().unwrap_or("Fail");
-        let message = format!("the entry {ENTRY} leads to {leads}, failurePolicy {policy}");
+        let message = format!("the entry {WEBHOOK} leads to {leads}, failurePolicy {policy}");
         Said::ok(&webhook.place(), message)
     })
 }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn versions_of_the_api_server() {
         for (major, minor, git, expected) in [
-            ("1", "25", "v1.25.0", "ok[api-server]: Kubernetes v1.25.0 answers"),
+            ("1", "28", "v1.28.0", "ok[api-server]: Kubernetes v1.28.0 answers"),
             (
                 "1",
                 "33+",
@@ -232,10 +232,10 @@ mod tests {
             ),
             (
                 "1",
-                "24",
-                "v1.24.9",
-                "error[api-server]: the API server is Kubernetes v1.24.9, older than the oldest that is supported; use \
-                 Kubernetes 1.25 or newer",
+                "27",
+                "v1.27.9",
+                "error[api-server]: the API server is Kubernetes v1.27.9, older than the oldest that is supported; use \
+                 Kubernetes 1.28 or newer",
             ),
             ("2", "0", "v2.0.0", "ok[api-server]: Kubernetes v2.0.0 answers"),
             (

@@ -11,12 +11,11 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 
-use super::{
-    Backend, Certificates, ENTRY, Installation, Scope, Seen, Unseen, Webhook, probe, rights, served,
-};
+use super::{Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, probe, rights, served};
 use crate::{
     certs::held::CERTIFICATE,
     cluster::{Error, answer, listed, policies},
+    names::WEBHOOK,
     telemetry::with_causes,
 };
 
@@ -72,7 +71,7 @@ async fn webhooks(client: &Client, scope: &Scope) -> Seen<Vec<Webhook>> {
     for config in list.into_iter().flatten() {
         let configuration = config.metadata.name.unwrap_or_default();
         let entries = config.webhooks.into_iter().flatten();
-        for entry in entries.filter(|entry| entry.name == ENTRY) {
+        for entry in entries.filter(|entry| entry.name == WEBHOOK) {
             let backend = match (&entry.client_config.service, &entry.client_config.url) {
                 (Some(service), _) => Ok(backend(client, service).await),
                 (None, url) => Err(Unseen::Moot(format!(

@@ -17,6 +17,9 @@ const SELF_MANAGED: &str = "--self-managed";
 /// The argument by which policies of the cluster are watched.
 const WATCH_POLICIES: &str = "--watch-policies";
 
+/// The argument by which the marked objects of the cluster are looked at.
+const OBSERVE: &str = "--observe";
+
 /// Of which objects a right is.
 #[derive(Debug, Clone, Copy)]
 enum Of {
@@ -87,6 +90,55 @@ const NEEDS: &[Need] = &[
         group: GROUP,
         resource: "injectionpolicies/status",
         verbs: &["patch"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "",
+        resource: "configmaps",
+        verbs: &["list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "",
+        resource: "pods",
+        verbs: &["get", "list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "apps",
+        resource: "daemonsets",
+        verbs: &["list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "apps",
+        resource: "deployments",
+        verbs: &["list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "apps",
+        resource: "statefulsets",
+        verbs: &["list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "batch",
+        resource: "cronjobs",
+        verbs: &["list"],
+        of: Of::All,
+    },
+    Need {
+        argument: OBSERVE,
+        group: "batch",
+        resource: "jobs",
+        verbs: &["list"],
         of: Of::All,
     },
 ];
