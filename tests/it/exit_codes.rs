@@ -12,6 +12,10 @@ use clap::CommandFactory as _;
 
 use crate::{docs::leaves, files::root};
 
+/// A policy with something for pods.
+const POLICY: &str = "{apiVersion: injector.alumet.dev/v1alpha1, kind: ClusterInjectionPolicy, metadata: {name: p}, \
+    spec: {defaults: {imagePullSecrets: [{name: a}]}}}";
+
 /// Values with an error.
 const WRONG: &str = "{plugins: {rapll: {enable: true}}}";
 
@@ -21,7 +25,7 @@ const OBJECT: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"
 
 /// What is typed after the name of the program, and how it ends; stdin is the object where it is not said, and where a
 /// command needs a cluster there is none.
-const CASES: [(&str, &str, i32); 24] = [
+const CASES: [(&str, &str, i32); 26] = [
     ("post-render", "post-render < good.yaml", 0),
     ("post-render", "post-render", 1),
     ("uninject", "uninject", 0),
@@ -49,6 +53,8 @@ const CASES: [(&str, &str, i32); 24] = [
     ("status", "status --policy wrong-policy.yaml", 1),
     ("status", "status", 3),
     ("export policies", "export policies", 3),
+    ("export map", "export map --policy good-policy.yaml", 0),
+    ("export map", "export map --policy wrong-policy.yaml", 1),
     (
         "serve",
         "serve --tls-cert-file missing.crt --tls-key-file missing.key",
@@ -93,6 +99,7 @@ fn every_command_ends_as_the_document_says() {
             "wrong-policy.yaml",
             "apiVersion: injector.alumet.dev/v1alpha1\nkind: InjectionPolicy\n",
         ),
+        ("good-policy.yaml", POLICY),
         ("tls.crt", ""),
     ] {
         fs::write(folder.join(file), text).unwrap();
