@@ -16,10 +16,11 @@ use alumet_injector::{
     },
 };
 use futures::{FutureExt as _, StreamExt as _, channel::mpsc};
+use tokio::time::timeout;
 
 use crate::{
     policy_store::{bad, good, is_there, key, listed},
-    server_support::{Config, Running, eventually, review, serve},
+    server_support::{Config, PATIENCE, Running, eventually, review, serve},
 };
 
 /// A server whose policies come from a test, and what it writes.
@@ -232,7 +233,7 @@ async fn a_watch_that_ends_ends_the_process() {
     let watching = watching(|| Ok(Written::Done)).await;
     let Watching { server, changes, .. } = watching;
     drop(changes);
-    let ended = server.ended.await.unwrap();
+    let ended = timeout(PATIENCE, server.ended).await.expect("it ends").unwrap();
     let Err(error @ ServerError::TaskEnded(_)) = ended else {
         panic!("{ended:?}")
     };
