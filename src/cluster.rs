@@ -2,6 +2,7 @@
 
 pub mod installation;
 pub mod inventory;
+mod kept_config;
 mod pace;
 pub mod policies;
 mod races;

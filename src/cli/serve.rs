@@ -119,6 +119,9 @@ pub struct SelfManaged {
     /// The `MutatingWebhookConfiguration` whose caBundle is written.
     #[arg(long, value_name = "NAME", requires = "self_managed")]
     pub webhook: Option<String>,
+    /// The `ValidatingWebhookConfiguration` whose caBundle is written, too.
+    #[arg(long, value_name = "NAME", requires = "self_managed")]
+    pub validating_webhook: Option<String>,
 }
 
 /// A version of TLS.

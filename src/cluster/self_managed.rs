@@ -1,22 +1,26 @@
-//! The self-managed mode: keeps the Secret, the caBundle and the serving certificate in step, for as long as it runs.
+//! The self-managed mode: keeps the Secret, the caBundles and the serving certificate in step, for as long as it runs.
 //!
-//! Each round reads the Secret, does what `certs::renewal` decides, brings the caBundle to what the Secret says, and
-//! hands the certificate over when the caBundle trusts it. A round begins when the webhook configuration changes, later
-//! each time when somebody writes against us, and at least every minute by the clock on the wall: timers stand still while
-//! a machine is suspended.
+//! Each round reads the Secret, does what `certs::renewal` decides, brings the caBundles to what the Secret says, and
+//! hands the certificate over when they trust it. A round begins when a webhook configuration changes, later each time
+//! when somebody writes against us, and at least every minute by the clock on the wall: timers stand still while a
+//! machine is suspended.
+//!
+//! There may be two configurations. Without the mutating one nothing is injected, so that all waits for it. The validating
+//! one only makes a wrong policy known earlier: where it is not there, or not within our rights, that is told once, and
+//! the rest goes on.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    future::pending,
+    time::{Duration, Instant, SystemTime},
+};
 
-use futures::StreamExt as _;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{Client, runtime::watcher::DefaultBackoff};
 
 use super::{
     Error,
-    pace::Pace,
-    races::Races,
+    kept_config::{Done, Kept, Trust, tell},
     serving_cert::{Read, ServingCert},
-    webhook_config::{Changes, Target, WebhookConfig, Written},
+    webhook_config::{Kind, Target, WebhookConfig},
 };
 use crate::{
     certs::{
@@ -46,6 +50,8 @@ pub struct Settings {
     pub secret: String,
     /// The `MutatingWebhookConfiguration` whose entries lead to the Service.
     pub webhook: String,
+    /// The `ValidatingWebhookConfiguration`, where there is to be one.
+    pub validating_webhook: Option<String>,
     /// Names of the certificate.
     pub names: ServerNames,
     /// How long CA and certificate last.
@@ -65,29 +71,7 @@ pub async fn run(
     settings: Settings,
     on_pair: impl FnMut(&Pair) -> Result<(), Refusal> + Send,
 ) {
-    Keeper::new(client, settings, on_pair).keep().await;
-}
-
-/// The webhook configuration as the watch showed it last.
-enum Seen {
-    NothingYet,
-    Absent,
-    Present(Box<MutatingWebhookConfiguration>),
-}
-
-impl Seen {
-    fn version(&self) -> Option<&str> {
-        match self {
-            Self::Present(config) => config.metadata.resource_version.as_deref(),
-            Self::NothingYet | Self::Absent => None,
-        }
-    }
-
-    /// Whether it is this version of the object.
-    fn is(&self, config: &MutatingWebhookConfiguration) -> bool {
-        let version = config.metadata.resource_version.as_deref();
-        version.is_some() && self.version() == version
-    }
+    Keeper::new(&client, settings, on_pair).keep().await;
 }
 
 /// What began a round.
@@ -100,44 +84,42 @@ enum Woken {
 enum Stepped {
     /// There is nothing more to do, until this time at the latest.
     Idle(SystemTime),
-    /// The caBundle was written.
-    Wrote,
+    /// What was known of a configuration before the step holds no longer.
+    Changed,
 }
 
 struct Keeper<F> {
     secret: ServingCert,
-    webhook: WebhookConfig,
+    mutating: Kept,
+    validating: Option<Besides>,
     settings: Settings,
     on_pair: F,
     in_place: InPlace,
-    seen: Seen,
     serving: Option<Pair>,
-    pace: Pace,
-    races: Races,
 }
 
 impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
-    fn new(client: Client, settings: Settings, on_pair: F) -> Self {
+    fn new(client: &Client, settings: Settings, on_pair: F) -> Self {
         let target = Target {
             namespace: settings.namespace.clone(),
             service: settings.service.clone(),
             names: settings.names.clone(),
         };
+        let kept =
+            |kind, name: &str| Kept::new(WebhookConfig::new(client.clone(), kind, name, target.clone()));
+        let validating = settings.validating_webhook.as_deref();
         Self {
             secret: ServingCert::new(client.clone(), &settings.namespace, &settings.secret),
-            webhook: WebhookConfig::new(client, &settings.webhook, target),
+            mutating: kept(Kind::Mutating, &settings.webhook),
+            validating: validating.map(|name| Besides::new(kept(Kind::Validating, name))),
             settings,
             on_pair,
             in_place: InPlace::default(),
-            seen: Seen::NothingYet,
             serving: None,
-            pace: Pace::default(),
-            races: Races::default(),
         }
     }
 
     async fn keep(mut self) {
-        let mut changes = self.webhook.watch();
         let mut delays = DefaultBackoff::default();
         loop {
             let pause = match self.round().await {
@@ -152,35 +134,34 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
                     again_in
                 }
             };
-            match self.wait(&mut changes, Instant::now() + pause).await {
-                Woken::ByChange => self.pace.answers(Instant::now()),
+            match self.wait(Instant::now() + pause).await {
+                Woken::ByChange => {
+                    self.mutating.answered();
+                    if let Some(Besides { kept, .. }) = &mut self.validating {
+                        kept.answered();
+                    }
+                }
                 Woken::ByClock => {}
             }
         }
     }
 
     /// Waits until then, or less long where something changes.
-    async fn wait(&mut self, changes: &mut Changes, mut until: Instant) -> Woken {
+    async fn wait(&mut self, mut until: Instant) -> Woken {
         let mut woken = Woken::ByClock;
         loop {
-            let change = tokio::select! {
-                change = changes.next() => change,
+            let soonest = tokio::select! {
+                change = self.mutating.next() => change.unwrap_or_else(|error| {
+                    tell(&error);
+                    None
+                }),
+                change = change_of(self.validating.as_mut()) => change,
                 () = tokio::time::sleep_until(until.into()) => return woken,
             };
-            match change {
-                // As our own write comes back.
-                Some(Ok(Some(config))) if self.seen.is(&config) => {}
-                Some(Ok(config)) => {
-                    self.seen = config.map_or(Seen::Absent, |config| Seen::Present(Box::new(config)));
-                    let soonest = self.pace.soonest(Instant::now());
-                    if soonest < until {
-                        (until, woken) = (soonest, Woken::ByChange);
-                    }
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(error = %with_causes(&error), "changes of the caBundle are not seen");
-                }
-                None => *changes = self.webhook.watch(),
+            if let Some(soonest) = soonest
+                && soonest < until
+            {
+                (until, woken) = (soonest, Woken::ByChange);
             }
         }
     }
@@ -190,27 +171,24 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
     async fn round(&mut self) -> Result<SystemTime, Error> {
         match self.step().await? {
             Stepped::Idle(again) => Ok(again),
-            Stepped::Wrote => match self.step().await? {
+            Stepped::Changed => match self.step().await? {
                 Stepped::Idle(again) => Ok(again),
-                Stepped::Wrote => Ok((self.settings.clock)()),
+                Stepped::Changed => Ok((self.settings.clock)()),
             },
         }
     }
 
     async fn step(&mut self) -> Result<Stepped, Error> {
         let now = (self.settings.clock)();
-        // The watch is as old as it is; the Secret is read after it, so that its bundle is never the older one.
-        let everywhere = match &self.seen {
-            Seen::Present(config) => self.webhook.target().everywhere(config),
-            Seen::NothingYet | Seen::Absent => Bundle::default(),
-        };
+        // The watches are as old as they are; the Secret is read after them, so that its bundle is never the older one.
+        let besides = self.validating.as_ref().map_or(Trust::Nobody, Besides::trust);
+        let everywhere = self.mutating.trust().and(&besides);
         self.in_place.observe(&everywhere, now);
         let (read, decision) = self.keep_secret(now).await?;
-        let written = match &self.seen {
-            // There is nothing yet to compare with.
-            Seen::NothingYet => Written::Unchanged,
-            Seen::Absent => return Err(self.webhook.missing()),
-            Seen::Present(config) => self.webhook.write(config, &read.held.bundle).await?,
+        let done = self.mutating.write(&read.held.bundle).await?;
+        let besides = match &mut self.validating {
+            Some(validating) => validating.write(&read.held.bundle).await?,
+            None => Done::Nothing,
         };
         if let Some(pair) = read.held.leaf
             && self.serving.as_ref() != Some(&pair)
@@ -219,41 +197,16 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             (self.on_pair)(&pair).map_err(Error::NotServed)?;
             self.serving = Some(pair);
         }
-        match written {
-            Written::Unchanged => Ok(Stepped::Idle(decision.again)),
-            Written::Outdated(refusal) => {
-                if !self.races.note_lost(self.seen.version()) {
-                    return Err(refusal);
-                }
-                tracing::debug!(what = self.webhook.what(), "the entries changed meanwhile");
-                Ok(Stepped::Idle(now))
-            }
-            Written::Changed(config) => {
-                let authorities = read.held.bundle.len();
-                tracing::info!(what = self.webhook.what(), authorities, "caBundle written");
-                self.note_write(&read.held.bundle);
-                self.seen = Seen::Present(config);
-                Ok(Stepped::Wrote)
-            }
-        }
-    }
-
-    /// Takes note of a write to the webhook configuration, and tells of one too many.
-    fn note_write(&mut self, bundle: &Bundle) {
-        if self.pace.wrote(Instant::now())
-            && let Seen::Present(former) = &self.seen
-        {
-            let (what, by) = (self.webhook.what(), self.webhook.target().rivals(former, bundle));
-            tracing::warn!(
-                what,
-                by,
-                "somebody else changes the caBundle again and again; it is put back later each time, after a minute at most"
-            );
+        match (done, besides) {
+            (Done::Refused(error), _) | (_, Done::Refused(error)) => Err(error),
+            (Done::Changed, _) | (_, Done::Changed) => Ok(Stepped::Changed),
+            (Done::Outdated, _) | (_, Done::Outdated) => Ok(Stepped::Idle(now)),
+            (Done::Nothing, Done::Nothing) => Ok(Stepped::Idle(decision.again)),
         }
     }
 
     /// Brings the Secret to where there is nothing to do for now.
-    async fn keep_secret(&self, now: SystemTime) -> Result<(Read, Decision), Error> {
+    async fn keep_secret(&mut self, now: SystemTime) -> Result<(Read, Decision), Error> {
         let Settings { names, lifetimes, .. } = &self.settings;
         let what = self.secret.what();
         let mut read = self.secret.read().await?;
@@ -284,28 +237,79 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Waits for a change of the configuration, for ever where there is none.
+async fn change_of(besides: Option<&mut Besides>) -> Option<Instant> {
+    match besides {
+        Some(besides) => besides.next().await,
+        None => pending().await,
+    }
+}
 
-    fn of_version(version: Option<&str>) -> MutatingWebhookConfiguration {
-        let mut config = MutatingWebhookConfiguration::default();
-        config.metadata.resource_version = version.map(str::to_owned);
-        config
+/// The configuration that all the rest can do without.
+struct Besides {
+    kept: Kept,
+    /// What was told last of why it is not kept.
+    told: Option<String>,
+    /// Whether it holds up no certificate.
+    is_given_up: bool,
+}
+
+impl Besides {
+    fn new(kept: Kept) -> Self {
+        Self {
+            kept,
+            told: None,
+            is_given_up: false,
+        }
     }
 
-    #[test]
-    fn a_version_that_was_seen_is_nothing_new() {
-        let seen = |version| Seen::Present(Box::new(of_version(version)));
-        assert!(seen(Some("7")).is(&of_version(Some("7"))));
-        for (seen, version) in [
-            (seen(Some("7")), Some("8")),
-            (seen(Some("8")), Some("7")),
-            (seen(None), None),
-            (Seen::Absent, Some("7")),
-            (Seen::NothingYet, None),
-        ] {
-            assert!(!seen.is(&of_version(version)), "{version:?}");
+    /// As [`Kept::next`]. What cannot be read is told once, and answered by going on without it.
+    async fn next(&mut self) -> Option<Instant> {
+        let was_unknown = matches!(self.kept.trust(), Trust::Unknown);
+        match self.kept.next().await {
+            Ok(soonest) => soonest,
+            Err(error) => {
+                self.tell_once(&error);
+                was_unknown.then(Instant::now)
+            }
+        }
+    }
+
+    /// Whom it trusts; nobody where it was given up, so that it holds up no certificate.
+    fn trust(&self) -> Trust {
+        if self.is_given_up {
+            Trust::Nobody
+        } else {
+            self.kept.trust()
+        }
+    }
+
+    /// As [`Kept::write`], but that what is missing, or forbidden, is told once and no error.
+    async fn write(&mut self, bundle: &Bundle) -> Result<Done, Error> {
+        let was_given_up = self.is_given_up;
+        match self.kept.write(bundle).await {
+            Err(error @ (Error::Missing { .. } | Error::NoEntry { .. } | Error::Forbidden { .. })) => {
+                self.tell_once(&error);
+                self.is_given_up = true;
+                Ok(if was_given_up {
+                    Done::Nothing
+                } else {
+                    Done::Changed
+                })
+            }
+            Err(error) => Err(error),
+            Ok(done) => {
+                self.is_given_up = false;
+                Ok(done)
+            }
+        }
+    }
+
+    fn tell_once(&mut self, error: &Error) {
+        let sentence = with_causes(error);
+        if self.told.as_ref() != Some(&sentence) {
+            tracing::warn!(error = sentence, "the caBundle for policies is not kept");
+            self.told = Some(sentence);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The caBundle of our entries in our `MutatingWebhookConfiguration`: watched, and written by JSON Patch.
+//! The caBundle of our entries in a webhook configuration of ours, mutating or validating: watched, and written by JSON
+//! Patch.
 //!
 //! It needs the verbs `list`, `watch` and `patch` on this one object; with a field selector on its name the first two
 //! can be granted by resourceNames.
@@ -11,27 +12,107 @@
 //! Patch (RFC 6902) does not, and its `test` on the entry's name makes sure that entries which moved meanwhile are not
 //! mistaken for one another.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use json_patch::{AddOperation, Patch as JsonPatch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use k8s_openapi::{
-    ByteString,
-    api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration, WebhookClientConfig},
+    ByteString, ClusterResourceScope, api::admissionregistration::v1::WebhookClientConfig,
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
-    Api, Client,
+    Api, Client, Resource,
     api::Patch,
     runtime::{WatchStreamExt as _, watcher},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{Error, FIELD_MANAGER, answer, patch_params, refused};
 use crate::certs::{Bundle, ServerNames};
 
-/// What to do when it is not there.
-const MISSING: &str = "the chart makes it; install the chart again, or start with the name that it has";
+/// Which requests a configuration is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `MutatingWebhookConfiguration`: objects that are completed.
+    Mutating,
+    /// `ValidatingWebhookConfiguration`: policies that are checked as they are written.
+    Validating,
+}
+
+impl Kind {
+    /// Kubernetes' name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutating => "MutatingWebhookConfiguration",
+            Self::Validating => "ValidatingWebhookConfiguration",
+        }
+    }
+
+    /// What to do when it is not there.
+    fn missing(self) -> &'static str {
+        match self {
+            Self::Mutating => {
+                "the chart makes it; install the chart again, or start with the name that it has"
+            }
+            Self::Validating => {
+                "policies are not checked as they are written; the chart makes it with webhook.policies.enabled=true"
+            }
+        }
+    }
+}
+
+/// A configuration of either kind, as far as it is read: the rest is left to those who wrote it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Configuration {
+    /// Name, version, and who wrote which field.
+    pub metadata: ObjectMeta,
+    /// The entries.
+    pub webhooks: Option<Vec<Entry>>,
+}
+
+/// An entry of a configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Its name, which no other entry of the configuration has.
+    pub name: String,
+    /// Where it leads, and whom the API server trusts there.
+    pub client_config: WebhookClientConfig,
+}
+
+impl Resource for Configuration {
+    type DynamicType = Kind;
+    type Scope = ClusterResourceScope;
+
+    fn kind(kind: &Kind) -> Cow<'_, str> {
+        kind.as_str().into()
+    }
+
+    fn group(_: &Kind) -> Cow<'_, str> {
+        "admissionregistration.k8s.io".into()
+    }
+
+    fn version(_: &Kind) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural(kind: &Kind) -> Cow<'_, str> {
+        match kind {
+            Kind::Mutating => "mutatingwebhookconfigurations".into(),
+            Kind::Validating => "validatingwebhookconfigurations".into(),
+        }
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
 
 /// Where the entries lead that are ours.
 #[derive(Debug, Clone)]
@@ -50,18 +131,19 @@ pub enum Written {
     /// Each of our entries has it already.
     Unchanged,
     /// It was written; the object as it is now.
-    Changed(Box<MutatingWebhookConfiguration>),
+    Changed(Box<Configuration>),
     /// The entries seem to be no longer those that were seen, and nothing was written: the watch shows how they are now.
     /// With the API server's answer, for when it does not.
     Outdated(Error),
 }
 
 /// The object after each change, or that there is none.
-pub type Changes = BoxStream<'static, Result<Option<MutatingWebhookConfiguration>, Error>>;
+pub type Changes = BoxStream<'static, Result<Option<Configuration>, Error>>;
 
-/// One `MutatingWebhookConfiguration`, by name.
+/// One webhook configuration, by kind and name.
 pub struct WebhookConfig {
-    api: Api<MutatingWebhookConfiguration>,
+    api: Api<Configuration>,
+    kind: Kind,
     name: String,
     target: Target,
 }
@@ -100,16 +182,13 @@ impl Target {
     }
 
     /// Our entries, with their places.
-    fn entries<'a>(
-        &'a self,
-        config: &'a MutatingWebhookConfiguration,
-    ) -> impl Iterator<Item = (usize, &'a MutatingWebhook)> {
+    fn entries<'a>(&'a self, config: &'a Configuration) -> impl Iterator<Item = (usize, &'a Entry)> {
         let all = config.webhooks.iter().flatten().enumerate();
         all.filter(|(_, entry)| self.is_ours(&entry.client_config))
     }
 
     /// The CAs that every one of our entries trusts. None where there is no entry.
-    pub fn everywhere(&self, config: &MutatingWebhookConfiguration) -> Bundle {
+    pub fn everywhere(&self, config: &Configuration) -> Bundle {
         let bundles = self
             .entries(config)
             .map(|(_, entry)| bundle(&entry.client_config));
@@ -121,16 +200,16 @@ impl Target {
     /// Our entries that have another caBundle, or none.
     fn differing<'a>(
         &'a self,
-        config: &'a MutatingWebhookConfiguration,
+        config: &'a Configuration,
         pem: &'a ByteString,
-    ) -> impl Iterator<Item = (usize, &'a MutatingWebhook)> {
+    ) -> impl Iterator<Item = (usize, &'a Entry)> {
         self.entries(config)
             .filter(move |(_, entry)| entry.client_config.ca_bundle.as_ref() != Some(pem))
     }
 
     /// What has to be written so that each of our entries has this caBundle: no operation where they have it.
     /// Nothing where no entry is ours.
-    pub fn patch(&self, config: &MutatingWebhookConfiguration, bundle: &Bundle) -> Option<JsonPatch> {
+    pub fn patch(&self, config: &Configuration, bundle: &Bundle) -> Option<JsonPatch> {
         let pem = text_of(bundle);
         self.entries(config).next()?;
         let operations = self.differing(config, &pem).flat_map(|(at, entry)| {
@@ -152,9 +231,9 @@ impl Target {
 
     /// Who wrote the caBundle of those of our entries that do not have this one, as `managedFields` name them. They name
     /// nobody for what was removed.
-    pub fn rivals(&self, config: &MutatingWebhookConfiguration, bundle: &Bundle) -> String {
+    pub fn rivals(&self, config: &Configuration, bundle: &Bundle) -> String {
         let pem = text_of(bundle);
-        let differing: Vec<&MutatingWebhook> = self.differing(config, &pem).map(|(_, entry)| entry).collect();
+        let differing: Vec<&Entry> = self.differing(config, &pem).map(|(_, entry)| entry).collect();
         let owners = config.metadata.managed_fields.iter().flatten();
         let names: BTreeSet<&str> = owners
             .filter(|owner| {
@@ -203,13 +282,13 @@ fn bundle(config: &WebhookClientConfig) -> Bundle {
 }
 
 /// The sentence for what the watcher says.
-fn watch_refused(what: &str, error: watcher::Error) -> Error {
+fn watch_refused(what: &str, missing: &'static str, error: watcher::Error) -> Error {
     match error {
-        watcher::Error::InitialListFailed(error) => refused("list", what, MISSING, error),
+        watcher::Error::InitialListFailed(error) => refused("list", what, missing, error),
         watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            refused("watch", what, MISSING, error)
+            refused("watch", what, missing, error)
         }
-        watcher::Error::WatchError(status) => refused("watch", what, MISSING, kube::Error::Api(status)),
+        watcher::Error::WatchError(status) => refused("watch", what, missing, kube::Error::Api(status)),
         watcher::Error::NoResourceVersion => Error::Answer {
             verb: "list",
             what: what.to_owned(),
@@ -218,10 +297,11 @@ fn watch_refused(what: &str, error: watcher::Error) -> Error {
 }
 
 impl WebhookConfig {
-    /// The object of this name.
-    pub fn new(client: Client, name: &str, target: Target) -> Self {
+    /// The object of this kind and name.
+    pub fn new(client: Client, kind: Kind, name: &str, target: Target) -> Self {
         Self {
-            api: Api::all(client),
+            api: Api::all_with(client, &kind),
+            kind,
             name: name.to_owned(),
             target,
         }
@@ -229,7 +309,7 @@ impl WebhookConfig {
 
     /// Kind and name.
     pub fn what(&self) -> String {
-        format!("MutatingWebhookConfiguration {}", self.name)
+        format!("{} {}", self.kind.as_str(), self.name)
     }
 
     /// Where its entries are to lead.
@@ -241,7 +321,7 @@ impl WebhookConfig {
     pub fn missing(&self) -> Error {
         Error::Missing {
             what: self.what(),
-            mend: MISSING,
+            mend: self.kind.missing(),
             source: None,
         }
     }
@@ -249,19 +329,15 @@ impl WebhookConfig {
     /// The object now and after each change, nothing while there is none. It does not end; after an error it begins
     /// anew, later each time.
     pub fn watch(&self) -> Changes {
-        let what = self.what();
+        let (what, missing) = (self.what(), self.kind.missing());
         watcher::watch_object(self.api.clone(), &self.name)
             .default_backoff()
-            .map_err(move |error| watch_refused(&what, error))
+            .map_err(move |error| watch_refused(&what, missing, error))
             .boxed()
     }
 
     /// Writes the caBundle of our entries where it differs.
-    pub async fn write(
-        &self,
-        config: &MutatingWebhookConfiguration,
-        bundle: &Bundle,
-    ) -> Result<Written, Error> {
+    pub async fn write(&self, config: &Configuration, bundle: &Bundle) -> Result<Written, Error> {
         let patch = self.target.patch(config, bundle).ok_or_else(|| Error::NoEntry {
             what: self.what(),
             target: self.target.to_string(),
@@ -270,7 +346,7 @@ impl WebhookConfig {
             return Ok(Written::Unchanged);
         }
         let what = self.what();
-        let answered = answer("patch", &what, MISSING, async {
+        let answered = answer("patch", &what, self.kind.missing(), async {
             // The client library has a version of its own of the type; both are the same JSON.
             let patch = serde_json::from_value(json!(patch)).map_err(kube::Error::SerdeError)?;
             let patch = Patch::<()>::Json(patch);

@@ -176,6 +176,7 @@ impl Source {
                     service: Some(service),
                     secret: Some(secret),
                     webhook: Some(webhook),
+                    validating_webhook,
                 },
             ) => Ok(Self::SelfManaged(self_managed::Settings {
                 names: ServerNames::of_service(&service, &namespace)
@@ -184,6 +185,7 @@ impl Source {
                 service,
                 secret,
                 webhook,
+                validating_webhook,
                 lifetimes: Lifetimes::default(),
                 clock: now,
             })),

@@ -14,7 +14,7 @@ use alumet_injector::{
     cluster::{
         self_managed::{self, Settings},
         serving_cert::ServingCert,
-        webhook_config::{Target, WebhookConfig, Written},
+        webhook_config::{Configuration, Kind, Target, WebhookConfig, Written},
     },
     telemetry::with_causes,
 };
@@ -163,6 +163,7 @@ impl<'a> Running<'a> {
             service: "injector".to_owned(),
             secret: "serving-cert".to_owned(),
             webhook: namespace.to_owned(),
+            validating_webhook: None,
             names: names(namespace),
             lifetimes: Lifetimes::default(),
             clock,
@@ -347,10 +348,10 @@ fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
         service: "injector".to_owned(),
         names: names(&namespace),
     };
-    let webhook = WebhookConfig::new(cluster.client(), &namespace, target);
+    let webhook = WebhookConfig::new(cluster.client(), Kind::Mutating, &namespace, target);
     let seen = || {
         let object = cluster.get(&["mutatingwebhookconfiguration", &namespace]);
-        serde_json::from_value::<MutatingWebhookConfiguration>(object).unwrap()
+        serde_json::from_value::<Configuration>(object).unwrap()
     };
     let replace_entries = |entries: &Value| {
         let patch = json!({"webhooks": entries}).to_string();
@@ -364,7 +365,7 @@ fn a_patch_for_entries_that_moved_is_outdated_and_no_error(cluster: &Cluster) {
         ];
         cluster.kubectl(&arguments).ok();
     };
-    let write = |config: &MutatingWebhookConfiguration| cluster.block_on(webhook.write(config, &a_bundle()));
+    let write = |config: &Configuration| cluster.block_on(webhook.write(config, &a_bundle()));
     let before = seen();
     for entries in [
         json!([entry("renamed.injector.alumet.dev", &namespace)]),

@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{
     injector_chart::self_managed,
-    support::{Case, Cluster, cases, injector::Injector, poll::wait_for},
+    support::{
+        Case, Cluster, cases,
+        injector::{Injector, Installation},
+        poll::wait_for,
+    },
 };
 
 const SOON: Duration = Duration::from_mins(1);
@@ -37,7 +41,16 @@ rights! {
     without_watch_of_mutatingwebhookconfigurations_it_says_so: "watch", "mutatingwebhookconfigurations";
     without_patch_of_mutatingwebhookconfigurations_it_says_so_and_is_not_ready:
         "patch", "mutatingwebhookconfigurations";
+    without_list_of_validatingwebhookconfigurations_it_says_so_and_is_ready:
+        "list", "validatingwebhookconfigurations";
+    without_watch_of_validatingwebhookconfigurations_it_says_so_and_is_ready:
+        "watch", "validatingwebhookconfigurations";
+    without_patch_of_validatingwebhookconfigurations_it_says_so_and_is_ready:
+        "patch", "validatingwebhookconfigurations";
 }
+
+/// The configuration for policies is one that all the rest can do without.
+const BESIDES: &str = "validatingwebhookconfigurations";
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = one_for_each_right();
@@ -45,6 +58,14 @@ pub(crate) fn cases() -> Vec<Case> {
         the_installed_chart_gives_the_rights_that_have_a_test_and_no_other
     ]);
     all
+}
+
+/// One that makes its certificate itself, and checks policies.
+fn installation(namespace: &str) -> Installation<'_> {
+    Installation {
+        set: &["webhook.policies.enabled=true"],
+        ..self_managed(namespace)
+    }
 }
 
 /// The roles of an installed chart, with what `kubectl` calls each of them.
@@ -75,7 +96,7 @@ pub(crate) fn texts<'a>(rule: &'a Value, field: &str) -> Vec<&'a str> {
 
 fn the_installed_chart_gives_the_rights_that_have_a_test_and_no_other(cluster: &Cluster) {
     let namespace = cluster.namespace("rights");
-    let injector = Injector::install_only(cluster, &self_managed(&namespace));
+    let injector = Injector::install_only(cluster, &installation(&namespace));
     let roles = roles(cluster, &injector);
     let mut given = BTreeSet::new();
     // Those for policies have a table of their own, in `policy_rights.rs`.
@@ -105,20 +126,24 @@ pub(crate) fn patch(cluster: &Cluster, place: &[String], kind: &str, patch: &Val
 /// Without the right it tells which one, in its own words and in those of the API server; with it, it is ready.
 fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
     let namespace = cluster.namespace("without");
-    let injector = Injector::install_only(cluster, &self_managed(&namespace));
-    let (place, rules) = roles(cluster, &injector)
+    let injector = Injector::install_only(cluster, &installation(&namespace));
+    let (place, rules, at) = roles(cluster, &injector)
         .into_iter()
-        .find(|(_, rules)| texts(&rules[0], "resources") == [resource])
+        .find_map(|(place, rules)| {
+            let mut each = rules.as_array().unwrap().iter();
+            let at = each.position(|rule| texts(rule, "resources") == [resource])?;
+            Some((place, rules, at))
+        })
         .unwrap_or_else(|| panic!("no role is for {resource}"));
     let mut less = rules.clone();
-    less[0]["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
+    less[at]["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
     assert_ne!(less, rules, "{verb} is given");
     patch(cluster, &place, "merge", &json!({"rules": less}));
     let account = format!(
         "system:serviceaccount:{}:{}",
         injector.namespace, injector.release
     );
-    let what = format!("{resource}/{}", texts(&rules[0], "resourceNames")[0]);
+    let what = format!("{resource}/{}", texts(&rules[at], "resourceNames")[0]);
     may_not(cluster, &injector, verb, &[what]);
 
     injector.begin(cluster);
@@ -135,12 +160,32 @@ fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
             .then_some(())
     });
     // A watch that may list sees changes by listing again, later.
-    if verb != "watch" {
+    if resource == BESIDES {
+        wait_for("it to be ready all the same", SOON, || {
+            injector.is_ready(cluster).then_some(())
+        });
+        // Once, however often it tries.
+        assert_eq!(
+            injector.log().matches(&sentences[0]).count(),
+            1,
+            "{}",
+            injector.log()
+        );
+    } else if verb != "watch" {
         assert!(!injector.is_ready(cluster), "{}", injector.log());
     }
     patch(cluster, &place, "merge", &json!({"rules": rules}));
     wait_for("it to be ready with the right", SOON, || {
         injector.is_ready(cluster).then_some(())
+    });
+    wait_for("both configurations to trust the same", SOON, || {
+        let bundle = |kind: &str| {
+            let config = cluster.get(&[kind, &injector.webhook]);
+            let bundle = &config["webhooks"][0]["clientConfig"]["caBundle"];
+            bundle.as_str().map(str::to_owned)
+        };
+        let both = ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"].map(bundle);
+        (both[0].is_some() && both[0] == both[1]).then_some(())
     });
     injector.stop();
 }

@@ -23,10 +23,11 @@ metadata:
 ";
 
 /// Kinds that are in no namespace, besides those whose names say so.
-const OF_THE_CLUSTER: [&str; 3] = [
+const OF_THE_CLUSTER: [&str; 4] = [
     "CustomResourceDefinition",
     "MutatingWebhookConfiguration",
     "Namespace",
+    "ValidatingWebhookConfiguration",
 ];
 
 /// Lines that speak of Helm, which does not manage what kubectl applies.

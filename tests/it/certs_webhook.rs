@@ -2,10 +2,9 @@
 
 use alumet_injector::{
     certs::{Authority, Bundle, ServerNames},
-    cluster::webhook_config::Target,
+    cluster::webhook_config::{Configuration, Target},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
 
 use crate::certs_issue::{DAY, start};
@@ -69,7 +68,7 @@ fn configuration(entries: &[Value]) -> Value {
     })
 }
 
-fn typed(configuration: &Value) -> MutatingWebhookConfiguration {
+fn typed(configuration: &Value) -> Configuration {
     serde_json::from_value(configuration.clone()).unwrap()
 }
 

@@ -9,6 +9,39 @@
 {{- .Values.webhook.configurationName | default (include "injector.fullname" .) -}}
 {{- end }}
 
+{{/* What both kinds of webhook configuration have in common. */}}
+{{- define "injector.configurationMetadata" -}}
+{{- $annotations := .Values.webhook.annotations -}}
+{{- if include "injector.certManager" . -}}
+  {{- $annotations = merge (dict "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "injector.tlsSecret" .))) $annotations -}}
+{{- end -}}
+{{- include "injector.metadata" (dict "root" . "name" (include "injector.configurationName" .) "cluster" true "annotations" $annotations) -}}
+{{- end }}
+
+{{/* Where an entry leads, and whom the API server trusts there. Arguments: root, url, path. */}}
+{{- define "injector.clientConfig" -}}
+{{- with .url }}
+url: {{ . | quote }}
+{{- else }}
+service:
+  name: {{ include "injector.fullname" .root }}
+  namespace: {{ .root.Release.Namespace }}
+  path: {{ .path }}
+  port: {{ int .root.Values.service.port }}
+{{- end }}
+{{- /* Not rendered where something else writes it: Helm would take it back, or stop with a conflict. */}}
+{{- with .root.Values.webhook.caBundle }}
+caBundle: {{ b64enc . }}
+{{- end }}
+{{- end }}
+
+{{- define "injector.policiesUrl" -}}
+{{- $webhook := .Values.webhook -}}
+{{- with $webhook.url -}}
+{{- $webhook.policies.url | default (printf "%s/validate" (trimSuffix "/mutate" . | trimSuffix "/")) -}}
+{{- end -}}
+{{- end }}
+
 {{/* The injector fills this Secret in self-managed mode. */}}
 {{- define "injector.servingCert" -}}
 {{- include "injector.fullname" . }}-serving-cert
@@ -114,6 +147,9 @@ annotations:
 - --service={{ include "injector.fullname" . }}
 - --secret={{ include "injector.servingCert" . }}
 - --webhook={{ include "injector.configurationName" . }}
+{{- if .Values.webhook.policies.enabled }}
+- --validating-webhook={{ include "injector.configurationName" . }}
+{{- end }}
 {{- else }}
 - --tls-cert-file=/etc/alumet-injector/tls/tls.crt
 - --tls-key-file=/etc/alumet-injector/tls/tls.key

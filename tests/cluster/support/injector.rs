@@ -208,7 +208,9 @@ impl Injector {
             },
         });
         // They are the cluster's, and so is their owner.
-        values["crds"] = json!({"install": matches!(installation.serves, Serves::TheCluster)});
+        let owns_policies = matches!(installation.serves, Serves::TheCluster);
+        values["crds"] = json!({"install": owns_policies});
+        values["webhook"]["policies"] = json!({"enabled": owns_policies});
         if installation.certificate == Certificate::Files {
             values["certificates"] = json!({"mode": "files", "secretName": "serving-cert"});
             values["webhook"]["caBundle"] = json!(self.authority);

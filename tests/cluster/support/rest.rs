@@ -83,12 +83,18 @@ fn send(cluster: &Cluster, request: hyper::http::request::Builder, body: &Value)
         })
 }
 
-/// Where the objects of this kind lie in this namespace.
+/// Where the objects of this kind lie, in this namespace or in none.
 fn collection(object: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let version = text(&object["apiVersion"]);
     let root = if version.contains('/') { "apis" } else { "api" };
-    let namespace = text(&object["metadata"]["namespace"]);
     let kind = text(&object["kind"]).to_lowercase();
-    format!("/{root}/{version}/namespaces/{namespace}/{kind}s")
+    let plural = match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{kind}s"),
+    };
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{plural}"),
+        None => format!("/{root}/{version}/{plural}"),
+    }
 }
