@@ -51,7 +51,7 @@ pub(super) fn read(problems: &mut Problems, table: &Map<String, Value>) -> Defau
     Defaults {
         image_registry: values.image_registry,
         image_pull_secrets: values.image_pull_secrets,
-        tolerations: values.tolerations,
+        tolerations: values.tolerations.into_iter().map(without_nulls).collect(),
         influxdb,
         plugins,
         env: env(problems, table),
@@ -73,6 +73,14 @@ fn as_values(problems: &mut Problems, table: &Map<String, Value>) -> AgentValues
         ..finding
     }));
     values
+}
+
+/// As the API server gives it back, so that the same policy is the same from both homes.
+fn without_nulls(mut toleration: Value) -> Value {
+    if let Some(members) = toleration.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    toleration
 }
 
 /// Complains of plugin settings, which stand in the field `field`.

@@ -105,6 +105,7 @@ fn document(kinds: Kinds, names: &Names) -> Value {
     schema
 }
 
+/// The schema of a field. `null` where the schema has none is dropped by the API server, and reads as absent in a file.
 fn property(field: &Field, kinds: Kinds) -> Value {
     let mut schema = match &field.shape {
         Shape::Text => text(field.words),
@@ -112,19 +113,19 @@ fn property(field: &Field, kinds: Kinds) -> Value {
             json!({"type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX})
         }
         Shape::Texts => list(&text(field.words)),
-        Shape::TextMap => map(&text(&[])),
-        Shape::Quantities => map(&json!({
-            "x-kubernetes-int-or-string": true,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "nullable": true,
-        })),
-        Shape::Table(fields) => table(fields, kinds, field.rules),
-        Shape::Tables(fields) => list(&table(fields, kinds, field.rules)),
-        Shape::TableMap(fields) => {
-            let mut entry = table(fields, kinds, field.rules);
+        // It is no text, but it has to be seen that it is none: without it a selector selects more than was meant.
+        Shape::TextMap => {
+            let mut entry = text(&[]);
             entry["nullable"] = true.into();
             map(&entry)
         }
+        Shape::Quantities => map(&json!({
+            "x-kubernetes-int-or-string": true,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+        })),
+        Shape::Table(fields) => table(fields, kinds, field.rules),
+        Shape::Tables(fields) => list(&table(fields, kinds, field.rules)),
+        Shape::TableMap(fields) => map(&table(fields, kinds, field.rules)),
         Shape::Open => open(),
         Shape::OpenTables => {
             let mut entry = open();
@@ -133,9 +134,6 @@ fn property(field: &Field, kinds: Kinds) -> Value {
         }
     };
     schema["description"] = sentence(field.about).into();
-    if field.need == Need::Optional {
-        schema["nullable"] = true.into();
-    }
     schema
 }
 

@@ -164,7 +164,7 @@ fn a_renamed_webhook_entry_is_upgraded_by_helm_4_without_a_conflict(cluster: &Cl
     );
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());

@@ -37,11 +37,14 @@ mod markdown;
 mod nodes;
 mod nothing_is_left;
 mod observer;
+#[path = "../odd_documents.rs"]
+mod odd_documents;
 mod odd_objects;
 #[path = "../on_objects.rs"]
 mod on_objects;
 mod play;
 mod policies_live;
+mod policy_definitions;
 mod policy_resources;
 mod policy_rights;
 mod private_images;
@@ -88,6 +91,7 @@ fn cases() -> Vec<Case> {
         check_cluster::cases(),
         documented_example::cases(),
         credentials::cases(),
+        policy_definitions::cases(),
         policy_resources::cases(),
         policies_live::cases(),
         policy_rights::cases(),

@@ -1,17 +1,12 @@
 //! Policies as custom resources on the real API server: what it takes, what it shows, and what it refuses in which words.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::{
     Case, Cluster, cases,
     cluster::Ran,
-    poll::wait_for,
     rest::{Stored, create},
 };
-
-const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
@@ -52,7 +47,7 @@ fn both_kinds_are_established(cluster: &Cluster) {
 }
 
 fn explain_prints_what_each_field_is(cluster: &Cluster) {
-    cluster.policy_resources();
+    cluster.injector();
     let told = cluster.kubectl(&["explain", "cinjpol.spec.match"]).ok();
     for text in [
         "KIND:       ClusterInjectionPolicy",
@@ -72,7 +67,7 @@ fn explain_prints_what_each_field_is(cluster: &Cluster) {
 
 /// What the API server says without asking anybody.
 fn the_schema_refuses_in_these_words(cluster: &Cluster) {
-    cluster.policy_resources();
+    cluster.injector();
     for (spec, expected) in [
         (
             json!({"priority": "high"}),
@@ -143,7 +138,7 @@ fn the_schema_refuses_in_these_words(cluster: &Cluster) {
 }
 
 /// A policy of the cluster, or of a namespace.
-fn policy(name: &str, namespace: Option<&str>, spec: &Value) -> Value {
+pub(crate) fn policy(name: &str, namespace: Option<&str>, spec: &Value) -> Value {
     json!({
         "apiVersion": "injector.alumet.dev/v1alpha1",
         "kind": if namespace.is_some() { "InjectionPolicy" } else { "ClusterInjectionPolicy" },
@@ -152,24 +147,13 @@ fn policy(name: &str, namespace: Option<&str>, spec: &Value) -> Value {
     })
 }
 
-fn apply(cluster: &Cluster, object: &Value) -> Ran {
+pub(crate) fn apply(cluster: &Cluster, object: &Value) -> Ran {
     cluster.kubectl_with(&["apply", "-f", "-"], &object.to_string())
-}
-
-/// The injector that checks policies, which no policy of a test may reach: it completes what other tests make.
-fn checked(cluster: &Cluster) {
-    cluster.policy_resources();
-    let wrong = policy("probe", None, &json!({"defaults": {"plugins": {"rapll": {}}}}));
-    wait_for("the API server to ask about policies", SOON, || {
-        let asked = ["apply", "--dry-run=server", "-f", "-"];
-        let ran = cluster.kubectl_with(&asked, &wrong.to_string());
-        ran.stderr.contains("unknown-plugin").then_some(())
-    });
 }
 
 /// What no schema can say is refused at `kubectl apply`, in one line for each fault.
 fn the_injector_refuses_in_these_words(cluster: &Cluster) {
-    checked(cluster);
+    cluster.injector();
     let namespace = cluster.namespace("policies");
     for (namespaced, spec, expected) in [
         (
@@ -195,7 +179,7 @@ fn the_injector_refuses_in_these_words(cluster: &Cluster) {
         ),
         (
             false,
-            json!({"defaults": {"plugins": {"influxdb": {"token": "hunter2"}}}}),
+            json!({"defaults": {"plugins": {"influxdb": {"host": "https://influx.example.org", "token": "hunter2"}}}}),
             &[
                 "spec.defaults.plugins.influxdb.token: error[literal-secret]: a secret stands here as plain text (not shown); write {fromSecret: {name: <Secret>, key: <key>}}",
             ],
@@ -257,7 +241,7 @@ fn the_injector_refuses_in_these_words(cluster: &Cluster) {
 
 /// Whatever asks for it: kubectl asks the API server to be strict about fields, and most controllers do not.
 fn an_unknown_field_is_refused_however_it_is_sent(cluster: &Cluster) {
-    checked(cluster);
+    cluster.injector();
     let misspelt = policy("misspelt", None, &json!({"match": {"namspaceSelector": {}}}));
     let beside = {
         let mut policy = policy("misspelt", None, &json!({}));
@@ -289,7 +273,7 @@ fn an_unknown_field_is_refused_however_it_is_sent(cluster: &Cluster) {
 
 /// What is right goes in, changes and goes; and a warning is shown.
 fn a_policy_lives(cluster: &Cluster) {
-    checked(cluster);
+    cluster.injector();
     let namespace = cluster.namespace("life");
     let written = |spec: Value| apply(cluster, &policy("life", Some(&namespace), &spec));
     assert_eq!(written(json!({"defaults": {"env": {"A": "x"}}})).stderr, "");
@@ -314,7 +298,7 @@ fn a_policy_lives(cluster: &Cluster) {
 
 /// As it looks to a person. The condition is the injector's to write.
 fn columns_show_what_matters(cluster: &Cluster) {
-    cluster.policy_resources();
+    cluster.injector();
     let namespace = cluster.namespace("columns");
     let spec = json!({"priority": 7, "defaults": {"env": {"A": "x"}}});
     apply(cluster, &policy("shown", Some(&namespace), &spec)).ok();

@@ -107,6 +107,9 @@ mod manifest_stream;
 mod markdown;
 /// Alerts and dashboard against the table of metrics.
 mod monitoring;
+/// A document made odd in many ways.
+#[path = "../odd_documents.rs"]
+mod odd_documents;
 /// Values that come to stand on an object, and what is found in each.
 #[path = "../on_objects.rs"]
 #[allow(dead_code, reason = "the tests on a cluster use the rest")]

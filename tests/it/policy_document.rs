@@ -15,6 +15,8 @@ use alumet_injector::{
 };
 use serde_json::{Value, json};
 
+use crate::odd_documents::{Odd, odd_documents};
+
 fn read(files: &[(&str, &str)]) -> (Vec<Policy>, Vec<Problem>) {
     let mut reader = PolicyReader::default();
     for (name, text) in files {
@@ -35,41 +37,7 @@ fn problems(text: &str) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
-const WHOLE: &str = r#"
-# Everything that a policy can say.
-apiVersion: injector.alumet.dev/v1alpha1
-kind: ClusterInjectionPolicy
-metadata: {name: central-influxdb, labels: {a: b}, uid: x}
-spec:
-  priority: 10
-  match:
-    components: [relay-client, relay-server]
-    namespaces: [a, b]
-    namespaceSelector:
-      matchLabels: {team: hpc}
-      matchExpressions:
-        - {key: stage, operator: NotIn, values: [test]}
-  defaults:
-    image: {registry: registry.example.org/alumet/}
-    imagePullSecrets: [{name: gh-registry-secret}]
-    tolerations: [{key: node-role.kubernetes.io/control-plane, operator: Exists, effect: NoSchedule}]
-    influxdb: {host: "https://influx.example.org", organization: hpc, bucket: energy, secretName: influxdb2-auth, secretKey: admin-token}
-    plugins: {rapl: {enable: true, poll_interval: 1s}, influxdb: {attribute_as: field}}
-    env: {RUST_LOG: info}
-    secretEnv: {PROXY: {name: proxy, key: url}}
-    nodeSelector: {disk: ssd}
-    resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 1Gi, nvidia.com/gpu: 1, hugepages-2Mi: 4Mi}}
-    runtimeClassName: nvidia
-  onError: Deny
-status: {conditions: []}
----
-apiVersion: injector.alumet.dev/v1alpha1
-kind: InjectionPolicy
-metadata: {name: pods, namespace: team-a}
-spec:
-  match: {objectSelector: {matchExpressions: [{key: tier, operator: Exists}]}}
-  defaults: {env: {"A": "1"}}
-"#;
+const WHOLE: &str = include_str!("../fixtures/policies.yaml");
 
 #[test]
 fn a_whole_policy_is_read() {
@@ -352,70 +320,39 @@ fn ten_thousand_policies_are_read_each_at_its_place() {
     );
 }
 
-/// Every place below a value.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
-    match value {
-        Value::Object(members) => {
-            for (key, member) in members {
-                places(member, &format!("{at}/{}", escaped(key)), found);
-            }
-        }
-        Value::Array(elements) => {
-            for (index, element) in elements.iter().enumerate() {
-                places(element, &format!("{at}/{index}"), found);
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Whatever stands at whatever place: what is read as a policy is one that the engine can work with.
 #[test]
 fn no_document_is_too_odd() {
     let whole = alumet_injector::manifest::load::parse(WHOLE.split("---").next().unwrap())
         .unwrap()
         .value;
-    let mut all = Vec::new();
-    places(&whole, "", &mut all);
-    let odd = [
-        json!(null),
-        json!(true),
-        json!(-1),
-        json!(1e300),
-        json!("two words \u{0}"),
-        json!([]),
-        json!({}),
-        json!([null, "two words", {"name": null}]),
-        json!({"two words": "two words", "name": ["x"]}),
-    ];
     let (mut taken, mut refused) = (0, 0);
-    for place in &all {
-        for odd in &odd {
-            let mut document = whole.clone();
-            *document.pointer_mut(place).unwrap() = odd.clone();
-            let (policy, findings) = alumet_injector::policy_document::policy(&document);
-            assert_eq!(
-                policy.is_none(),
-                alumet_injector::finding::any_error(&findings),
-                "{place}: {odd}"
-            );
-            let Some(policy) = policy else {
-                refused += 1;
-                continue;
-            };
-            taken += 1;
-            let snapshot = Snapshot {
-                policies: PolicyIndex::new(vec![policy]),
-            };
-            let facts = Facts {
-                namespace: Known::Known("a"),
-                ..Facts::RENDER
-            };
-            let setup = engine::configure(Component::RelayServer, "{}", &facts, &snapshot);
-            assert!(setup.config.is_some() || setup.has_errors(), "{place}: {odd}");
-        }
+    for Odd {
+        place,
+        value,
+        document,
+    } in odd_documents(&whole)
+    {
+        let (policy, findings) = alumet_injector::policy_document::policy(&document);
+        assert_eq!(
+            policy.is_none(),
+            alumet_injector::finding::any_error(&findings),
+            "{place}: {value}"
+        );
+        let Some(policy) = policy else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        let snapshot = Snapshot {
+            policies: PolicyIndex::new(vec![policy]),
+        };
+        let facts = Facts {
+            namespace: Known::Known("a"),
+            ..Facts::RENDER
+        };
+        let setup = engine::configure(Component::RelayServer, "{}", &facts, &snapshot);
+        assert!(setup.config.is_some() || setup.has_errors(), "{place}: {value}");
     }
     println!("{taken} documents were taken, {refused} refused");
     assert!(taken >= 50 && refused >= 200, "{taken} {refused}");

@@ -313,6 +313,14 @@ impl Injector {
             "the API server does not ask the injector:\n{}",
             self.log()
         );
+        if matches!(serves, Serves::TheCluster) {
+            let asked = try_wait_for(SOON, || checks_policies(cluster).then_some(()));
+            assert!(
+                asked.is_some(),
+                "the API server does not ask the injector about policies:\n{}",
+                self.log()
+            );
+        }
     }
 
     /// What it wrote to its log since it was started.
@@ -384,6 +392,19 @@ pub(crate) fn injects(cluster: &Cluster, namespace: &str) -> bool {
     ran.code == Some(0)
         && serde_json::from_str::<Value>(&ran.stdout)
             .is_ok_and(|object| !object["metadata"]["annotations"][STATUS_ANNOTATION].is_null())
+}
+
+/// Whether a policy with an unknown plugin is refused for it. Nothing is stored.
+pub(crate) fn checks_policies(cluster: &Cluster) -> bool {
+    let policy = json!({
+        "apiVersion": "injector.alumet.dev/v1alpha1",
+        "kind": "ClusterInjectionPolicy",
+        "metadata": {"name": "probe"},
+        "spec": {"defaults": {"plugins": {"rapll": {}}}},
+    });
+    let arguments = ["create", "--dry-run=server", "-f", "-"];
+    let ran = cluster.kubectl_with(&arguments, &policy.to_string());
+    ran.stderr.contains("unknown-plugin")
 }
 
 /// Writes `tls.crt` and `tls.key` into a new folder; the authority that issued them, PEM.
