@@ -36,7 +36,11 @@ pub use self::{
     references::is_variable,
     schema::{PluginsSchema, needs, plugins_schema},
 };
-use crate::{finding::Finding, names::Component, source::Source};
+use crate::{
+    finding::Finding,
+    names::Component,
+    source::{LostAll, Source},
+};
 
 /// One further source of plugin settings below the agent values: what a policy says.
 #[derive(Debug, Clone, Copy)]
@@ -113,4 +117,6 @@ pub struct Setting {
     pub value: String,
     /// Where it came from.
     pub source: Source,
+    /// What it won over.
+    pub lost: LostAll,
 }

@@ -1,6 +1,6 @@
 //! Where an injected value came from.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// The origin of one injected value, strongest first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,37 @@ pub enum Source {
     Default(String),
     /// Worked out by a rule from other values; the rule in a few words.
     Derived(&'static str),
+}
+
+/// A value that a stronger source kept out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Who gave it.
+    pub source: Source,
+    /// The value as it would have been written, never a secret's.
+    pub value: String,
+}
+
+impl Lost {
+    /// What this source gave.
+    pub fn of(source: Source, value: String) -> Self {
+        Self { source, value }
+    }
+}
+
+/// What a value won over, strongest first. Clones share it, and to share nothing costs nothing.
+pub type LostAll = Arc<[Lost]>;
+
+/// More who lost help nobody.
+const MOST_LOST: usize = 16;
+
+/// Shares what lost, up to a number that helps.
+pub fn shared(mut lost: Vec<Lost>) -> LostAll {
+    lost.truncate(MOST_LOST);
+    if lost.is_empty() {
+        return LostAll::default();
+    }
+    lost.into()
 }
 
 impl fmt::Display for Source {

@@ -37,7 +37,7 @@ pub(super) fn attempt(request: &Request<'_>) -> Configuration {
     let catalogue = catalogue();
     let mut findings = Findings::default();
     let profile = profile_of(request.values.agent_version.as_deref(), &mut findings);
-    let mut sections = merged(request, catalogue, profile, &mut findings);
+    let (mut sections, kept_out) = merged(request, catalogue, profile, &mut findings);
     switch_defaults(&mut sections, catalogue, request.component, profile);
     let general = general(request, catalogue, &mut findings);
     let own_config_map = request.values.own_config_map.is_some();
@@ -52,6 +52,7 @@ pub(super) fn attempt(request: &Request<'_>) -> Configuration {
     };
     deriving.apply();
     deriving.complain_of_missing();
+    influx::tell(&mut sections, catalogue, kept_out);
     // What follows from values that cannot be read is not worth a sentence of its own.
     if !own_config_map && !findings.any_error() {
         findings.extend(later.into_vec());
@@ -164,7 +165,7 @@ fn merged(
     catalogue: &'static Catalogue,
     profile: Profile,
     findings: &mut Findings,
-) -> Sections {
+) -> (Sections, influx::KeptOut) {
     let sources = request
         .layers
         .iter()
@@ -182,7 +183,7 @@ fn merged(
             .read(plugins)
         })
         .collect();
-    influx::choose(&mut layers, catalogue, request.values.influxdb.as_ref());
+    let kept_out = influx::choose(&mut layers, catalogue, request.values.influxdb.as_ref());
     let mut merged = Sections::new();
     for (index, section) in layers.into_iter().flatten() {
         match merged.get_mut(&index) {
@@ -190,7 +191,7 @@ fn merged(
             None => drop(merged.insert(index, section)),
         }
     }
-    merged
+    (merged, kept_out)
 }
 
 /// Switches what nobody mentioned on or off as the component has it.

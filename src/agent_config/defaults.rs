@@ -18,7 +18,7 @@ pub(super) fn fill(table: &mut Table, node: &Node, plugin: &Plugin, component: C
         let row = &child.row;
         match table.slot_mut(&row.name) {
             Some(Slot::Table(inner)) => fill(inner, child, plugin, component, profile),
-            Some(Slot::Leaf(_)) => {}
+            Some(Slot::Leaf(leaf)) => keep_out_default(leaf, child, plugin, component),
             None if child.is_table() => {
                 if row.required.is_some() {
                     let mut inner = Table::default();
@@ -34,7 +34,7 @@ pub(super) fn fill(table: &mut Table, node: &Node, plugin: &Plugin, component: C
                     let source = Source::Default(format!("{}.{}", plugin.name, row.path));
                     table
                         .0
-                        .push((row.name.clone(), Slot::Leaf(Leaf { value, source })));
+                        .push((row.name.clone(), Slot::Leaf(Leaf::new(value, source))));
                 }
             }
         }
@@ -47,6 +47,18 @@ pub(super) fn fill(table: &mut Table, node: &Node, plugin: &Plugin, component: C
                 fill(inner, any, plugin, component, profile);
             }
         }
+    }
+}
+
+/// Says of a value that somebody chose what it would be otherwise. Of a list of tables that is too long to be of help.
+fn keep_out_default(leaf: &mut Leaf, node: &Node, plugin: &Plugin, component: Component) {
+    if !matches!(leaf.source, Source::Values(_) | Source::Policy(_)) || node.item.is_some() {
+        return;
+    }
+    let row = &node.row;
+    if let Some(value) = row.default_for(component).and_then(default_value) {
+        let source = Source::Default(format!("{}.{}", plugin.name, row.path));
+        leaf.wins_over(Leaf::new(value, source));
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     codes::{self, Findings},
     variables,
 };
-use crate::source::Source;
+use crate::source::{LostAll, Source};
 
 const PATH: &str = "extraConfig";
 
@@ -102,6 +102,7 @@ fn record(item: &Item, path: &str, settings: &mut Vec<Setting>) {
         path: path.to_owned(),
         value,
         source: Source::Values(PATH.to_owned()),
+        lost: LostAll::default(),
     });
 }
 

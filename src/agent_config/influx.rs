@@ -6,7 +6,7 @@ use super::{
     catalog::Catalogue,
     codes::{self, Findings},
     layers::Sections,
-    settings::{Leaf, Section, Table, Val},
+    settings::{Leaf, Section, Slot, Table, Val},
     values::InfluxDb,
 };
 use crate::source::Source;
@@ -24,10 +24,18 @@ pub(super) fn deployed(database: Option<&InfluxDb>) -> Option<&InfluxDb> {
     database.filter(|database| database.deployed)
 }
 
+/// Members of the group that a weaker source gave, by their names.
+pub(super) type KeptOut = Vec<(String, Slot)>;
+
 /// Leaves only one source for the group: `layers` are strongest first, the first one being the values.
-pub(super) fn choose(layers: &mut [Sections], catalogue: &'static Catalogue, database: Option<&InfluxDb>) {
+pub(super) fn choose(
+    layers: &mut [Sections],
+    catalogue: &'static Catalogue,
+    database: Option<&InfluxDb>,
+) -> KeptOut {
+    let mut kept_out = KeptOut::new();
     let Some(index) = catalogue.index("influxdb") else {
-        return;
+        return kept_out;
     };
     let names = |section: &Section| {
         [HOST, TOKEN, SECRET]
@@ -39,14 +47,27 @@ pub(super) fn choose(layers: &mut [Sections], catalogue: &'static Catalogue, dat
         Some(0) => 0,
         _ if deployed(database).is_some() => 0,
         Some(place) => place,
-        None => return,
+        None => return kept_out,
     };
     for sections in layers.iter_mut().skip(last + 1) {
         if let Some(section) = sections.get_mut(&index) {
-            section
-                .table
-                .0
-                .retain(|(name, _)| !GROUP.contains(&name.as_str()));
+            let is_of_group = |(name, _): &mut (String, Slot)| GROUP.contains(&name.as_str());
+            kept_out.extend(section.table.0.extract_if(.., is_of_group));
+        }
+    }
+    kept_out
+}
+
+/// Says of each member of the group what weaker sources had for it.
+pub(super) fn tell(sections: &mut Sections, catalogue: &'static Catalogue, kept_out: KeptOut) {
+    let section = catalogue
+        .index("influxdb")
+        .and_then(|index| sections.get_mut(&index));
+    let Some(section) = section else { return };
+    for (name, slot) in kept_out {
+        let name = if name == SECRET { TOKEN } else { name.as_str() };
+        if let (Some(Slot::Leaf(mine)), Slot::Leaf(theirs)) = (section.table.slot_mut(name), slot) {
+            mine.wins_over(theirs);
         }
     }
 }
@@ -72,13 +93,11 @@ pub(super) fn complete(section: &mut Section, database: Option<&InfluxDb>, findi
         let fallback = database
             .filter(|_| !own_host)
             .and_then(|database| database.secret_name.clone());
-        let fallback = fallback.map(|name| Leaf {
-            value: Val::Text(name),
-            source: Source::Derived(RELEASE),
-        });
+        let fallback = fallback.map(|name| Leaf::new(Val::Text(name), Source::Derived(RELEASE)));
         if let Some(Leaf {
             value: Val::Text(name),
             source,
+            lost,
         }) = secret.or(fallback)
         {
             let key = match key.map(|leaf| leaf.value) {
@@ -91,11 +110,9 @@ pub(super) fn complete(section: &mut Section, database: Option<&InfluxDb>, findi
                 .at(TOKEN)
                 .and_then(|node| node.row.secret.as_ref());
             let variable = variable.map_or_else(|| "INFLUX_TOKEN".to_owned(), |secret| secret.env.clone());
-            section.table.put(
-                TOKEN,
-                Val::Env(variable, Some(EnvFrom::Secret { name, key })),
-                source,
-            );
+            let value = Val::Env(variable, Some(EnvFrom::Secret { name, key }));
+            let leaf = Leaf { value, source, lost };
+            section.table.0.push((TOKEN.to_owned(), Slot::Leaf(leaf)));
         }
     }
     complain(section, findings);

@@ -233,10 +233,7 @@ impl LayerReader<'_> {
             },
         };
         self.warn_of_variables(&value, path);
-        Some(Slot::Leaf(Leaf {
-            value,
-            source: self.source(path),
-        }))
+        Some(Slot::Leaf(Leaf::new(value, self.source(path))))
     }
 
     fn literal_secret(&mut self, path: &str) {
@@ -306,10 +303,7 @@ impl LayerReader<'_> {
                 )
             }
         };
-        Some(Slot::Leaf(Leaf {
-            value,
-            source: self.source(path),
-        }))
+        Some(Slot::Leaf(Leaf::new(value, self.source(path))))
     }
 
     fn join(&mut self, first: &mut Section, second: Section, path: &str) {

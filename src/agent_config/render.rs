@@ -8,7 +8,7 @@ use super::{
     catalog::{Catalogue, Node},
     settings::{Leaf, Section, Slot, Table, Val},
 };
-use crate::source::Source;
+use crate::source::{Lost, Source, shared};
 
 /// A configuration as structure, and what belongs to it.
 pub(super) struct Rendered {
@@ -108,6 +108,7 @@ impl Writer<'_> {
             path: path.to_owned(),
             value: text,
             source: leaf.source.clone(),
+            lost: shared(leaf.lost.iter().map(lost).collect()),
         });
         self.variables(&leaf.value, &leaf.source);
     }
@@ -134,6 +135,12 @@ impl Writer<'_> {
             _ => {}
         }
     }
+}
+
+/// A value that another one kept out, as TOML has it.
+fn lost(leaf: &Leaf) -> Lost {
+    let text = value(&leaf.value).to_string().trim().to_owned();
+    Lost::of(leaf.source.clone(), text)
 }
 
 /// Where a variable that every agent pod can have comes from.

@@ -45,6 +45,26 @@ pub(super) struct Leaf {
     pub(super) value: Val,
     /// Where it came from.
     pub(super) source: Source,
+    /// What weaker sources say, strongest first.
+    pub(super) lost: Vec<Self>,
+}
+
+impl Leaf {
+    /// A value over which nobody disputes.
+    pub(super) fn new(value: Val, source: Source) -> Self {
+        Self {
+            value,
+            source,
+            lost: Vec::new(),
+        }
+    }
+
+    /// Puts what a weaker source says behind everything that lost before; one that says the same lost nothing.
+    pub(super) fn wins_over(&mut self, weaker: Self) {
+        if weaker.value != self.value {
+            self.lost.push(weaker);
+        }
+    }
 }
 
 /// Names and what stands at them, in the agent's spelling.
@@ -124,7 +144,7 @@ impl Table {
         let Some(table) = self.table_mut(parents) else {
             return;
         };
-        let slot = Slot::Leaf(Leaf { value, source });
+        let slot = Slot::Leaf(Leaf::new(value, source));
         match table.slot_mut(name) {
             Some(old) => *old = slot,
             None => table.0.push((name.to_owned(), slot)),
@@ -147,6 +167,7 @@ impl Table {
             match (self.slot_mut(&name), slot) {
                 (None, slot) => self.0.push((name, slot)),
                 (Some(Slot::Table(mine)), Slot::Table(theirs)) => mine.merge_under(theirs),
+                (Some(Slot::Leaf(mine)), Slot::Leaf(theirs)) => mine.wins_over(theirs),
                 (Some(_), _) => {}
             }
         }

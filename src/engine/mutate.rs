@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     finding::{Finding, Severity},
-    source::Source,
+    source::{LostAll, Source},
 };
 
 /// What a list is that can be worked on.
@@ -53,7 +53,7 @@ impl Draft {
         }
     }
 
-    fn row(&mut self, what: String, value: &str, source: &Source, fate: Fate) {
+    fn row(&mut self, what: String, value: &str, (source, lost): (&Source, &LostAll), fate: Fate) {
         // Whose value stands there is who is named.
         let source = if fate == Fate::UserWins {
             &Source::Object
@@ -65,6 +65,7 @@ impl Draft {
             value: value.to_owned(),
             source: source.clone(),
             fate,
+            lost: lost.clone(),
         });
     }
 
@@ -75,6 +76,7 @@ impl Draft {
             value: String::new(),
             source: Source::Derived("recorded, and no longer wanted"),
             fate: Fate::Removed,
+            lost: LostAll::default(),
         });
     }
 

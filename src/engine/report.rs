@@ -3,7 +3,7 @@
 use crate::{
     finding::{Finding, Severity, any_error},
     names::Component,
-    source::Source,
+    source::{LostAll, Source},
     text::printable,
 };
 
@@ -106,6 +106,16 @@ impl Outcome {
             Self::Failed => "failed",
         }
     }
+
+    /// What it means, without full stop.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Injected => "what the object needs is put in, and what it no longer needs is taken out",
+            Self::LeftAlone(reason) => reason.sentence(),
+            Self::Unchanged => "the object has what it needs",
+            Self::Failed => "errors stand in the way, and the object stays as it is",
+        }
+    }
 }
 
 /// What happened to one value.
@@ -144,6 +154,8 @@ pub struct Row {
     pub source: Source,
     /// What happened to it.
     pub fate: Fate,
+    /// What it won over; of a value that gave way itself, what it would have won over.
+    pub lost: LostAll,
 }
 
 /// The report on one object.

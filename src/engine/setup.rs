@@ -21,9 +21,8 @@ use crate::{
     policy::{
         index::{PolicyIndex, Rank},
         model::Policy,
-        precedence::first,
     },
-    source::Source,
+    source::{LostAll, Source},
 };
 
 /// Everything that the engine knows besides the object and the facts; changes are made by swapping it whole.
@@ -119,6 +118,8 @@ pub struct Wanted<K> {
     pub shown: String,
     /// Where it came from.
     pub source: Source,
+    /// What it won over.
+    pub lost: LostAll,
     /// How much depends on it.
     pub need: Need,
 }
@@ -132,6 +133,17 @@ pub struct Annotation {
     pub text: String,
     /// Where it came from.
     pub source: Source,
+}
+
+/// The registry that the agent's image is to come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Host and path.
+    pub name: String,
+    /// Where it came from.
+    pub source: Source,
+    /// What it won over.
+    pub lost: LostAll,
 }
 
 /// The generated configuration.
@@ -163,7 +175,7 @@ pub struct Setup {
     /// Fields that are given where there is nothing.
     pub fields: Vec<Wanted<PodField>>,
     /// Registry of the agent's image.
-    pub registry: Option<(String, Source)>,
+    pub registry: Option<Registry>,
     /// Annotations of the pods.
     pub annotations: Vec<Annotation>,
     /// Each setting of the configuration and where it came from.
@@ -230,11 +242,6 @@ impl Setup {
         let pull_secrets = wanted::pull_secrets(&values, refused.pull_secrets.of(&policies), &mut room);
         let tolerations = wanted::tolerations(&values, refused.tolerations.of(&policies), &mut room);
         of_pods.extend(room.finding());
-        let of_values = |registry: &String| (registry.clone(), Source::Values("image.registry".to_owned()));
-        let of_policies = || {
-            let (policy, registry) = first(&policies, |defaults| defaults.image_registry.as_ref())?;
-            Some((registry.clone(), wanted::source_of(policy)))
-        };
         Self {
             config: toml.map(|text| Config {
                 bytes: hex16(hash_of_text(&text)),
@@ -247,7 +254,7 @@ impl Setup {
             pull_secrets,
             tolerations,
             fields: wanted::fields(&policies),
-            registry: values.image_registry.as_ref().map(of_values).or_else(of_policies),
+            registry: wanted::registry(&values, &policies),
             annotations: scrape_port.map(for_prometheus).unwrap_or_default(),
             policies: policies_of(&settings),
             settings,

@@ -33,18 +33,8 @@ pub fn order(one: &Policy, other: &Policy) -> Ordering {
         .then_with(|| one.name.cmp(&other.name))
 }
 
-/// Of a single value: the strongest policy that has one, and the value.
-pub fn first<'p, T: ?Sized>(
-    policies: &[&'p Policy],
-    of: impl Fn(&'p Defaults) -> Option<&'p T>,
-) -> Option<(&'p Policy, &'p T)> {
-    policies
-        .iter()
-        .find_map(|policy| Some((*policy, of(&policy.defaults)?)))
-}
-
-/// Of a list: the elements of all policies, the strongest policy's first. Elements that are the same to Kubernetes are
-/// left for whoever puts them into a list, which takes the first.
+/// What all policies have, the strongest policy's first: the elements of a list, or a single value. Elements that are the
+/// same to Kubernetes are left for whoever puts them into a list, which takes the first.
 pub fn all<'p, T: 'p, I: IntoIterator<Item = T>>(
     policies: &[&'p Policy],
     of: impl Fn(&'p Defaults) -> I,

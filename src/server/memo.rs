@@ -15,6 +15,7 @@ use crate::{
     engine::setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     names::Component,
     policy::index::{PolicyIndex, Rank},
+    source::Lost,
 };
 
 /// How many setups a table is made for at first; it grows.
@@ -248,7 +249,20 @@ fn weight_of(setup: &Setup) -> usize {
         .chain(&setup.of_pods)
         .map(|it| it.path.len() + it.message.len() + it.mend.len())
         .sum();
-    config + lists + env + pull_secrets + tolerations + fields + settings + findings
+    let weaker = [
+        setup.env.iter().map(|it| weight_of_lost(&it.lost)).sum(),
+        setup.tolerations.iter().map(|it| weight_of_lost(&it.lost)).sum(),
+        setup.fields.iter().map(|it| weight_of_lost(&it.lost)).sum(),
+        setup.settings.iter().map(|it| weight_of_lost(&it.lost)).sum(),
+        setup.registry.as_ref().map_or(0, |it| weight_of_lost(&it.lost)),
+    ];
+    let weaker: usize = weaker.into_iter().sum();
+    config + lists + env + pull_secrets + tolerations + fields + settings + findings + weaker
+}
+
+fn weight_of_lost(lost: &[Lost]) -> usize {
+    let texts: usize = lost.iter().map(|one| 2 * one.value.len()).sum();
+    size_of_val(lost) + texts
 }
 
 fn weight_of_value(value: &Value) -> usize {

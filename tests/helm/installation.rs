@@ -272,6 +272,7 @@ fn planned(marked: &[Value]) -> (Value, String) {
             value,
             source,
             fate,
+            ..
         } in &report.rows
         {
             reports.push(format!("  {} {what} = {value} <- {source}", fate.as_str()));

@@ -58,6 +58,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         "server",
         &[
             "names",
+            "source",
             "finding",
             "policy",
             "policy_document",

@@ -5,6 +5,7 @@ use alumet_injector::{
         self, Plan,
         facts::Facts,
         object::ObjectView,
+        report::Row,
         setup::{Fresh, Snapshot},
     },
     policy::{
@@ -221,11 +222,19 @@ fn each_row_of_the_table_holds_for_each_thing() {
             );
             let row = plan.report.rows.iter().find(|row| row.what == thing.row);
             match row {
-                Some(row) => assert!(
-                    row.source.to_string().starts_with(winner.source()),
-                    "{place}: {}",
-                    row.source
-                ),
+                Some(row) => {
+                    assert!(
+                        row.source.to_string().starts_with(winner.source()),
+                        "{place}: {}",
+                        row.source
+                    );
+                    // The value of a row that gave way is the strongest one besides the object's; and a pull secret is
+                    // the same whoever has it.
+                    let sources = says.iter().copied().filter(|level| *level != Level::Object);
+                    let weaker = sources.skip(1).filter(|_| thing.name != "pull secret");
+                    let weaker: Vec<Level> = weaker.collect();
+                    assert_lost(row, &weaker, &place);
+                }
                 // Nobody else had anything to say; or an image of the user's, which is no matter for a row.
                 None => assert!(
                     says == [Level::Object] || thing.name == "registry",
@@ -260,6 +269,20 @@ fn config_map(in_values: &Value, component: &str) -> Value {
     object
 }
 
+/// The report names who lost, strongest first; the catalogue's default comes last and is no level here.
+#[track_caller]
+fn assert_lost(row: &Row, weaker: &[Level], place: &str) {
+    let lost: Vec<String> = row.lost.iter().map(|lost| lost.source.to_string()).collect();
+    let levels: Vec<_> = lost
+        .iter()
+        .filter(|source| !source.starts_with("default: "))
+        .collect();
+    assert_eq!(levels.len(), weaker.len(), "{place}: {lost:?}");
+    for (source, level) in levels.iter().zip(weaker) {
+        assert!(source.starts_with(level.source()), "{place}: {lost:?}");
+    }
+}
+
 #[test]
 fn each_row_of_the_table_holds_for_a_setting_of_a_plugin() {
     for says in choices(&LEVELS) {
@@ -291,6 +314,14 @@ fn each_row_of_the_table_holds_for_a_setting_of_a_plugin() {
             "{says:?}: {}",
             row.source
         );
+        assert_lost(row, says.get(1..).unwrap_or_default(), &format!("{says:?}"));
+        let values_lost: Vec<&str> = row.lost.iter().map(|lost| lost.value.as_str()).collect();
+        let weaker = says
+            .iter()
+            .skip(1)
+            .map(|level| format!("\"{}s\"", level.number() + 10));
+        let default = (!says.is_empty()).then(|| "\"1s\"".to_owned());
+        assert_eq!(values_lost, weaker.chain(default).collect::<Vec<_>>(), "{says:?}");
         assert_eq!(
             config(&result)["plugins"]["rapl"]["poll_interval"].as_str(),
             Some(interval.as_str())
@@ -378,6 +409,17 @@ fn the_database_comes_from_one_source() {
             Some(format!("bucket{number}").as_str()),
             "{says:?}"
         );
+        for key in ["host", "org", "bucket", "token"] {
+            let place = format!("data.config plugins.influxdb.{key}");
+            let row = plan.report.rows.iter().find(|row| row.what == place).unwrap();
+            // The database of the release is no source of settings, so it wins or is not asked.
+            let weaker: Vec<Level> = says[1..]
+                .iter()
+                .copied()
+                .filter(|level| *level != Level::Object)
+                .collect();
+            assert_lost(row, &weaker, &format!("{says:?}: {key}"));
+        }
 
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": config_map(&in_values, "relay-server")["metadata"],

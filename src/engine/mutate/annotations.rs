@@ -14,6 +14,7 @@ use crate::{
         setup::Setup,
     },
     names,
+    source::LostAll,
 };
 
 /// What is to become of an annotation.
@@ -33,6 +34,8 @@ pub(in crate::engine) fn changes(
     draft: &mut Draft,
 ) -> Vec<(&'static str, Change)> {
     let mut changes = Vec::new();
+    // No policy gives these.
+    let nothing = LostAll::default();
     for name in names::POD_ANNOTATIONS {
         let what = || format!("annotation {name}");
         let is_ours = old
@@ -44,13 +47,15 @@ pub(in crate::engine) fn changes(
             .and_then(|annotations| annotations.entry(name))
             .is_some_and(|entry| *entry != Field::Absent);
         match setup.annotations.iter().find(|want| want.name == name) {
-            Some(want) if is_there && !is_ours => draft.row(what(), &want.text, &want.source, Fate::UserWins),
+            Some(want) if is_there && !is_ours => {
+                draft.row(what(), &want.text, (&want.source, &nothing), Fate::UserWins);
+            }
             Some(want) => {
                 let is_kept = is_ours && meta.annotation(name) == Some(&want.text);
                 draft.row(
                     what(),
                     &want.text,
-                    &want.source,
+                    (&want.source, &nothing),
                     if is_kept { Fate::Kept } else { Fate::Set },
                 );
                 draft

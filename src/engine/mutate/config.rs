@@ -16,7 +16,7 @@ use crate::{
     },
     finding::{Finding, Severity},
     names::{CONFIG_KEY, Component},
-    source::Source,
+    source::{LostAll, Source},
 };
 
 /// Longest configuration that is checked, in bytes: the API server takes no longer `ConfigMap`.
@@ -89,12 +89,13 @@ pub(in crate::engine) fn bring(
                 value: format!("TOML, {} lines", config.text.lines().count()),
                 source: Source::Derived("from the settings below"),
                 fate,
+                lost: LostAll::default(),
             });
             for setting in &setup.settings {
                 draft.row(
                     format!("data.config {}", setting.path),
                     &setting.value,
-                    &setting.source,
+                    (&setting.source, &setting.lost),
                     fate,
                 );
             }

@@ -47,7 +47,12 @@ pub(in crate::engine) fn bring(
         let current = of_container(pod, (index, container));
         let want = wanted(setup, PodField::Resources).filter(|_| agent == Some(index));
         if let Some(want) = want.filter(|_| shared) {
-            draft.row(current.shown.clone(), &want.shown, &want.source, Fate::UserWins);
+            draft.row(
+                current.shown.clone(),
+                &want.shown,
+                (&want.source, &want.lost),
+                Fate::UserWins,
+            );
         }
         bring_one(&current, old, want.filter(|_| !shared), draft);
     }
@@ -150,7 +155,7 @@ fn bring_one(current: &Current, old: Option<&Record>, want: Option<&Wanted<PodFi
         Some(_) if is_ours => Fate::Set,
         Some(_) => Fate::UserWins,
     };
-    draft.row(shown.clone(), &want.shown, &want.source, fate);
+    draft.row(shown.clone(), &want.shown, (&want.source, &want.lost), fate);
     if fate == Fate::UserWins {
         return;
     }

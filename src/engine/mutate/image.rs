@@ -35,21 +35,20 @@ pub(in crate::engine) fn bring(
         let original = original_of(image, name, old);
         let base = original.as_deref().unwrap_or(image);
         let what = || format!("image of container {name}");
-        let replaced =
-            setup
-                .registry
-                .as_ref()
-                .filter(|_| agent == Some(index))
-                .and_then(|(registry, source)| {
-                    let rest = base.strip_prefix(DEFAULT_REGISTRY)?.strip_prefix('/')?;
-                    // Taking it out again needs the part behind the registry to be one segment.
-                    let is_ours_to_replace = !rest.contains('/') && registry != DEFAULT_REGISTRY;
-                    is_ours_to_replace.then(|| (format!("{registry}/{rest}"), source))
-                });
+        let replaced = setup
+            .registry
+            .as_ref()
+            .filter(|_| agent == Some(index))
+            .and_then(|registry| {
+                let rest = base.strip_prefix(DEFAULT_REGISTRY)?.strip_prefix('/')?;
+                // Taking it out again needs the part behind the registry to be one segment.
+                let is_ours_to_replace = !rest.contains('/') && registry.name != DEFAULT_REGISTRY;
+                is_ours_to_replace.then(|| (format!("{}/{rest}", registry.name), registry))
+            });
         match replaced {
-            Some((wanted, source)) => {
+            Some((wanted, registry)) => {
                 let fate = if wanted == image { Fate::Kept } else { Fate::Set };
-                draft.row(what(), &wanted, source, fate);
+                draft.row(what(), &wanted, (&registry.source, &registry.lost), fate);
                 let hash = hex8(hash_of_text(&wanted));
                 draft
                     .record

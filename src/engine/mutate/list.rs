@@ -93,7 +93,7 @@ pub(super) fn merge<'w, 'c, T, K>(
             None if present().any(|(_, item)| item.is_ours && item.hash == want.hash) => Fate::Kept,
             None => Fate::Set,
         };
-        draft.row(shown(&want.key), &want.shown, &want.source, fate);
+        draft.row(shown(&want.key), &want.shown, (&want.source, &want.lost), fate);
         match users {
             Some((element, _)) => merged.given_way.push((want, element)),
             None => merged.ours.push(want),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Need, PodField, Wanted, room::Room};
+use super::{Need, PodField, Registry, Wanted, room::Room};
 use crate::{
     agent_config::{EnvFrom, EnvVar, values::AgentValues},
     engine::{
@@ -13,14 +13,17 @@ use crate::{
     },
     finding::{Finding, Severity},
     policy::{
-        model::{EnvValue, Policy},
-        precedence::{all, first},
+        model::{Defaults, EnvValue, Policy},
+        precedence::all,
     },
-    source::Source,
+    source::{Lost, LostAll, Source, shared},
 };
 
 /// More findings of one kind help nobody.
 const MOST_TOLD: usize = 16;
+
+/// Of values that lost against others, more than this many are not named.
+const MOST_LOST: usize = 256;
 
 fn is_of_policy(source: &Source) -> bool {
     matches!(source, Source::Policy(_))
@@ -38,7 +41,7 @@ pub(super) fn env(
     room: &mut Room,
 ) -> (Vec<Wanted<String>>, Vec<Finding>) {
     let mut given = 0;
-    let mut findings = Vec::new();
+    let (mut findings, mut lost) = (Vec::new(), Vec::new());
     // An empty text only keeps the agent from missing the variable: whatever a policy says is better.
     let (fallbacks, needed): (Vec<_>, Vec<_>) = needed
         .into_iter()
@@ -61,9 +64,8 @@ pub(super) fn env(
                 wanted.push(offered);
                 given += 1;
             }
-            Some(other)
-                if other.need == Need::Needed && other.hash != offered.hash && findings.len() < MOST_TOLD =>
-            {
+            Some(other) if other.hash == offered.hash => {}
+            Some(other) if other.need == Need::Needed && findings.len() < MOST_TOLD => {
                 findings.push(Note::PolicyGivesWay.finding(
                     Severity::Warning,
                     format!("env {name}"),
@@ -75,8 +77,14 @@ pub(super) fn env(
                     "take the variable out of the policy".to_owned(),
                 ));
             }
+            Some(other) if other.need == Need::Offered && lost.len() < MOST_LOST => {
+                lost.push((offered.key, Lost::of(offered.source, offered.shown)));
+            }
             None | Some(_) => {}
         }
+    }
+    for want in &mut wanted {
+        want.lost = shared(taken(&mut lost, &want.key));
     }
     for EnvVar { name, from, source } in fallbacks {
         if !wanted.iter().any(|other| other.key == name) {
@@ -105,6 +113,7 @@ fn variable(name: String, from: EnvFrom, source: Source, need: Need) -> Wanted<S
         entry,
         shown,
         source,
+        lost: LostAll::default(),
         need,
     }
 }
@@ -136,6 +145,7 @@ pub(super) fn pull_secrets(
             entry,
             shown: name.clone(),
             source,
+            lost: LostAll::default(),
             need: Need::Needed,
         });
     }
@@ -156,14 +166,20 @@ pub(super) fn tolerations(
         .map(|(index, entry)| (entry, Source::Values(format!("tolerations[{index}]"))));
     let of_policies =
         all(policies, |defaults| &defaults.tolerations).map(|(policy, entry)| (entry, source_of(policy)));
-    let mut wanted: Vec<Wanted<[String; 4]>> = Vec::new();
+    let (mut wanted, mut lost): (Vec<Wanted<[String; 4]>>, Vec<_>) = (Vec::new(), Vec::new());
     for (entry, source) in of_values.chain(of_policies) {
         // `AgentValues` and policies hold objects alone here, and any object reads as a toleration.
         let Ok(Field::Is(Toleration { identity, hash })) = serde::Deserialize::deserialize(entry) else {
             continue;
         };
         let key = identity.map(|text: Text<'_>| text.into_owned());
-        if wanted.iter().any(|other| other.key == key) || is_of_policy(&source) && !room.take("", given) {
+        if let Some(other) = wanted.iter().find(|other| other.key == key) {
+            if other.hash != hash && lost.len() < MOST_LOST {
+                lost.push((key, Lost::of(source, entry.to_string())));
+            }
+            continue;
+        }
+        if is_of_policy(&source) && !room.take("", given) {
             continue;
         }
         given += usize::from(is_of_policy(&source));
@@ -173,39 +189,90 @@ pub(super) fn tolerations(
             hash,
             shown: entry.to_string(),
             source,
+            lost: LostAll::default(),
             need: Need::Needed,
         });
+    }
+    for want in &mut wanted {
+        want.lost = shared(taken(&mut lost, &want.key));
     }
     wanted
 }
 
+/// Takes out what lost against the element of this key.
+fn taken<K: PartialEq>(lost: &mut Vec<(K, Lost)>, key: &K) -> Vec<Lost> {
+    let of_key = lost.extract_if(.., |(other, _)| other == key);
+    of_key.map(|(_, lost)| lost).collect()
+}
+
+/// Registry of the agent's image.
+pub(super) fn registry(values: &AgentValues, policies: &[&Policy]) -> Option<Registry> {
+    let of_values = values.image_registry.iter();
+    let of_values = of_values.map(|registry| (registry, Source::Values("image.registry".to_owned())));
+    let of_policies = all(policies, |defaults| &defaults.image_registry);
+    let mut all = of_values.chain(of_policies.map(|(policy, registry)| (registry, source_of(policy))));
+    let (name, source) = all.next()?;
+    let weaker = all.filter(|(other, _)| *other != name);
+    Some(Registry {
+        lost: shared(
+            weaker
+                .map(|(other, source)| Lost::of(source, other.clone()))
+                .collect(),
+        ),
+        name: name.clone(),
+        source,
+    })
+}
+
 /// Fields that are given where there is nothing, each as a whole by the strongest policy that has it.
 pub(super) fn fields(policies: &[&Policy]) -> Vec<Wanted<PodField>> {
-    let node_selector = first(policies, |defaults| {
-        Some(&defaults.node_selector).filter(|labels| !labels.is_empty())
-    });
-    let runtime_class_name = first(policies, |defaults| defaults.runtime_class_name.as_ref());
-    let resources = first(policies, |defaults| {
-        Some(&defaults.resources).filter(|resources| !resources.is_empty())
-    });
-    let entries = [
-        node_selector.map(|(policy, labels)| (PodField::NodeSelector, policy, json!(labels))),
-        runtime_class_name.map(|(policy, name)| (PodField::RuntimeClassName, policy, json!(name))),
-        resources.map(|(policy, resources)| (PodField::Resources, policy, json!(resources))),
-    ];
-    let wanted = |(key, policy, entry): (PodField, &Policy, Value)| Wanted {
+    [
+        PodField::NodeSelector,
+        PodField::RuntimeClassName,
+        PodField::Resources,
+    ]
+    .into_iter()
+    .filter_map(|key| field(key, policies))
+    .collect()
+}
+
+fn field(key: PodField, policies: &[&Policy]) -> Option<Wanted<PodField>> {
+    let mut entries = policies
+        .iter()
+        .filter_map(|policy| Some((*policy, entry_of(key, &policy.defaults)?)));
+    let (policy, entry) = entries.next()?;
+    let shown = |entry: &Value| entry.as_str().map_or_else(|| entry.to_string(), str::to_owned);
+    let weaker = entries.filter(|(_, other)| *other != entry);
+    Some(Wanted {
+        lost: shared(
+            weaker
+                .map(|(policy, other)| Lost::of(source_of(policy), shown(&other)))
+                .collect(),
+        ),
         hash: match key {
             // A label without a value is one.
             PodField::NodeSelector => whole_hash_of(&entry),
             PodField::RuntimeClassName | PodField::Resources => hash_of(&entry),
         },
-        shown: entry.as_str().map_or_else(|| entry.to_string(), str::to_owned),
+        shown: shown(&entry),
         key,
         entry,
         source: source_of(policy),
         need: Need::Offered,
-    };
-    entries.into_iter().flatten().map(wanted).collect()
+    })
+}
+
+/// What a policy has for a field.
+fn entry_of(key: PodField, defaults: &Defaults) -> Option<Value> {
+    match key {
+        PodField::NodeSelector => Some(&defaults.node_selector)
+            .filter(|labels| !labels.is_empty())
+            .map(|labels| json!(labels)),
+        PodField::RuntimeClassName => defaults.runtime_class_name.as_ref().map(|name| json!(name)),
+        PodField::Resources => Some(&defaults.resources)
+            .filter(|resources| !resources.is_empty())
+            .map(|resources| json!(resources)),
+    }
 }
 
 /// Plugin settings of a policy, its `InfluxDB` among them: the plugin has its settings under the same names.
