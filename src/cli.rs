@@ -6,6 +6,8 @@ mod certs;
 mod check_cluster;
 #[cfg(feature = "server")]
 mod cluster;
+mod diff;
+mod explain;
 #[cfg(feature = "server")]
 mod export;
 #[cfg(feature = "server")]
@@ -23,6 +25,8 @@ pub use certs::{Certs, CertsCommand, InspectCerts, IssueCerts};
 pub use check_cluster::CheckCluster;
 #[cfg(feature = "server")]
 pub use cluster::ClusterArgs;
+pub use diff::Diff;
+pub use explain::Explain;
 #[cfg(feature = "server")]
 pub use export::{Export, ExportCommand, ExportMap, ExportPolicies};
 #[cfg(feature = "server")]
@@ -73,7 +77,10 @@ pub enum Command {
     PostRender(PostRender),
     /// Take out of a manifest stream everything that was injected: stdin to stdout.
     Uninject,
-    /// Tell of each injected value where it came from.
+    /// Tell of each injected value where it came from and what lost against it, or why an object is not injected.
+    ///
+    /// Of manifests, or of objects of a cluster: `explain ds/NAME -n NAMESPACE`. What names a file is a file, else
+    /// KIND/NAME and KIND NAME are objects; -f takes files alone.
     Explain(Explain),
     /// Show what completing a manifest stream would change, object by object.
     Diff(Diff),
@@ -153,39 +160,6 @@ pub struct PostRender {
     /// Let warnings fail, too.
     #[arg(long)]
     pub strict: bool,
-}
-
-/// Manifests, and what they may not say.
-#[derive(Debug, Args)]
-pub struct Manifests {
-    /// Manifest files; `-` is stdin.
-    #[arg(value_name = "FILE", default_value = "-")]
-    pub files: Vec<PathBuf>,
-    /// What the objects may not say.
-    #[command(flatten)]
-    pub facts: FactsArgs,
-}
-
-/// `explain`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// What is explained.
-    #[command(flatten)]
-    pub manifests: Manifests,
-    /// For people or for programs.
-    #[arg(long, short, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-/// `diff`.
-#[derive(Debug, Args)]
-pub struct Diff {
-    /// What would be completed.
-    #[command(flatten)]
-    pub manifests: Manifests,
-    /// A unified diff for people, or the JSON Patch of each object for programs.
-    #[arg(long, short, value_enum, default_value_t)]
-    pub output: Output,
 }
 
 /// `config`.

@@ -3,6 +3,8 @@
 pub mod installation;
 pub mod inventory;
 mod kept_config;
+pub mod kinds;
+pub mod objects;
 mod pace;
 pub mod policies;
 mod races;

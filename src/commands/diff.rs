@@ -13,7 +13,7 @@ use super::{
     print,
 };
 use crate::{
-    cli::{Diff, Manifests, Output},
+    cli::{Diff, Output},
     engine::{self, object::ObjectView, setup::Fresh},
     finding::Severity,
     post_render::{Change, Planned, Preview, preview, sentences},
@@ -21,9 +21,15 @@ use crate::{
 
 pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     let Diff {
-        manifests: Manifests { files, facts },
+        what: mut files,
+        files: further,
+        facts,
         output,
     } = args;
+    files.extend(further);
+    if files.is_empty() {
+        files.push("-".into());
+    }
     let snapshot = policies::snapshot(&facts)?;
     let facts = known(&facts);
     let mut previews: Vec<Preview> = Vec::new();

@@ -6,11 +6,13 @@ use std::{
 };
 
 use super::{exit::Failure, io};
+#[cfg(feature = "server")]
+use crate::cluster::policies::{Policies, fetch};
 use crate::{
     cli::{FactsArgs, PolicyArgs},
     engine::setup::Snapshot,
     policy::{index::PolicyIndex, model::Policy},
-    policy_document::{PolicyReader, any_error},
+    policy_document::{PolicyReader, Problem, any_error},
 };
 
 /// Endings of the files of a directory that hold policies.
@@ -21,12 +23,28 @@ const MOST_SHOWN: usize = 100;
 
 /// What the command line says of policies, and of the namespace that they look at.
 pub(super) fn snapshot(facts: &FactsArgs) -> Result<Snapshot, Failure> {
-    let mut policies = PolicyIndex::new(of_files(&facts.policies)?);
+    let policies = PolicyIndex::new(of_files(&facts.policies)?);
+    Ok(knowing(policies, facts))
+}
+
+/// What a cluster would have if the policies of all files were applied to it, and what the command line says of the
+/// namespace. What is wrong with the cluster's own is on stderr by then; one that cannot be read is not in force.
+#[cfg(feature = "server")]
+pub(super) async fn of_cluster(client: kube::Client, facts: &FactsArgs) -> Result<Snapshot, Failure> {
+    let applied = of_files(&facts.policies)?;
+    let Policies { index, problems } = fetch(client, applied).await?;
+    for line in lines(&problems) {
+        io::complain(&format!("{line}\n"));
+    }
+    Ok(knowing(index, facts))
+}
+
+fn knowing(mut policies: PolicyIndex, facts: &FactsArgs) -> Snapshot {
     if let (Some(name), Some(labels)) = (&facts.namespace, &facts.namespace_labels) {
         let labels: BTreeMap<String, String> = labels.iter().cloned().collect();
         policies.know_namespace(name, &labels);
     }
-    Ok(Snapshot { policies })
+    Snapshot { policies }
 }
 
 /// The policies of all files. What is worth a warning is on stderr by then; any error fails.
@@ -67,6 +85,15 @@ pub(super) fn parse(texts: &[Text]) -> Result<(Vec<Policy>, Vec<String>), Failur
         reader.read(&file.display().to_string(), bytes);
     }
     let (policies, problems) = reader.finish();
+    let lines = lines(&problems);
+    if any_error(&problems) {
+        return Err(Failure::Refused(lines.join("\n")));
+    }
+    Ok((policies, lines))
+}
+
+/// A line for each problem, up to a number that helps.
+fn lines(problems: &[Problem]) -> Vec<String> {
     let mut lines: Vec<String> = problems
         .iter()
         .take(MOST_SHOWN)
@@ -75,10 +102,7 @@ pub(super) fn parse(texts: &[Text]) -> Result<(Vec<Policy>, Vec<String>), Failur
     if problems.len() > MOST_SHOWN {
         lines.push(format!("and {} more", problems.len() - MOST_SHOWN));
     }
-    if any_error(&problems) {
-        return Err(Failure::Refused(lines.join("\n")));
-    }
-    Ok((policies, lines))
+    lines
 }
 
 /// The file, or those of the directory.

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
+    engine::report::{Report, Row},
     finding::{Finding, Severity},
     names::Component,
     post_render::{Planned, Refused, sentences},
+    source::Lost,
 };
 
 /// One line for each warning.
@@ -18,80 +20,63 @@ pub(super) fn warnings(planned: &[Planned]) -> String {
         .collect()
 }
 
-/// The reports for people.
-pub(super) fn text(planned: &[Planned]) -> String {
-    let mut text = String::new();
-    for Planned { origin, report } in planned {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let component = report
-            .component
-            .map(|component| format!(" ({component})"))
-            .unwrap_or_default();
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{}{component}: {}", report.object(), report.outcome.code());
-        let _ = writeln!(text, "  from {origin}");
-        let width = report
-            .rows
-            .iter()
-            .map(|row| row.what.chars().count())
-            .max()
-            .unwrap_or_default();
-        for row in &report.rows {
-            let _ = writeln!(
-                text,
-                "  {:9} {:width$}  {}",
-                row.fate.as_str(),
-                row.what,
-                row.value
-            );
-            let _ = writeln!(text, "  {:9} {:width$}  <- {}", "", "", row.source);
-        }
-        for finding in &report.findings {
-            let _ = writeln!(text, "  {finding}");
-        }
-    }
-    text
-}
-
 /// The reports for programs: an array with one object for each Kubernetes object.
 pub(super) fn json(planned: &[Planned]) -> String {
     let objects: Vec<Value> = planned
         .iter()
         .map(|planned| {
-            let report = &planned.report;
             let mut entry = which(planned);
-            entry["outcome"] = report.outcome.code().into();
-            entry["values"] = report
-                .rows
-                .iter()
-                .map(|row| {
-                    json!({
-                        "what": row.what,
-                        "value": row.value,
-                        "source": row.source.to_string(),
-                        "fate": row.fate.as_str(),
-                    })
-                })
-                .collect();
-            entry["findings"] = report.findings.iter().map(finding).collect();
+            put_in(&mut entry, report(&planned.report));
             entry
         })
         .collect();
     pretty(&Value::Array(objects))
 }
 
-/// Which object it is, for programs.
-pub(super) fn which(Planned { origin, report }: &Planned) -> Value {
-    let mut entry = json!({
-        "document": origin.number,
-        "source": origin.source,
+/// The report on one object, wherever it stands.
+pub(super) fn report(report: &Report) -> Value {
+    let value = |row: &Row| {
+        json!({
+            "what": row.what,
+            "value": row.value,
+            "source": row.source.to_string(),
+            "fate": row.fate.as_str(),
+            "lost": lost(&row.lost),
+        })
+    };
+    let mut entry = object(report);
+    entry["outcome"] = report.outcome.code().into();
+    entry["values"] = report.rows.iter().map(value).collect();
+    entry["findings"] = report.findings.iter().map(finding).collect();
+    entry
+}
+
+/// Which object a report is on.
+pub(super) fn object(report: &Report) -> Value {
+    json!({
         "kind": report.kind,
         "namespace": report.namespace,
         "name": report.name,
         "component": report.component.map(Component::as_str),
-    });
+    })
+}
+
+fn put_in(entry: &mut Value, further: Value) {
+    if let (Value::Object(entry), Value::Object(further)) = (entry, further) {
+        entry.extend(further);
+    }
+}
+
+/// What a value won over, for programs.
+fn lost(lost: &[Lost]) -> Value {
+    let entry = |one: &Lost| json!({"source": one.source.to_string(), "value": one.value});
+    lost.iter().map(entry).collect()
+}
+
+/// Which object it is, and where it stands, for programs.
+pub(super) fn which(Planned { origin, report }: &Planned) -> Value {
+    let mut entry = json!({"document": origin.number, "source": origin.source});
+    put_in(&mut entry, object(report));
     if let Some(file) = &origin.file {
         entry["file"] = file.as_str().into();
     }

@@ -18,6 +18,7 @@ mod doors;
 #[path = "../examples.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
 mod examples;
+mod explain_live;
 mod export_map;
 mod failed_calls;
 #[path = "../files.rs"]
@@ -83,6 +84,7 @@ fn cases() -> Vec<Case> {
         values_on_objects::cases(),
         bare_pods::cases(),
         seen::cases(),
+        explain_live::cases(),
         injector::cases(),
         injector_chart::cases(),
         injector_rights::cases(),
