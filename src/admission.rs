@@ -2,6 +2,7 @@
 //!
 //! It knows what the review says, and nothing else of the cluster. The labels of the namespace are unknown.
 
+mod about;
 mod answer;
 mod audit;
 mod failure;
@@ -11,6 +12,7 @@ mod review;
 mod validate;
 mod warnings;
 
+pub use about::{About, Whose};
 pub use outcome::{Judged, Outcome, Skip};
 pub use respond::{Answer, Decision, respond};
 pub use review::{BadReview, Operation};

@@ -1,5 +1,6 @@
 //! What is read from and written to a cluster. It knows the API server, names and certificates, and no admission.
 
+pub mod events;
 pub mod installation;
 pub mod inventory;
 mod kept_config;

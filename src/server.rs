@@ -21,6 +21,7 @@ mod router;
 pub mod settings;
 pub mod shutdown;
 pub mod tls;
+pub mod witness;
 pub mod world;
 
 use std::{
@@ -46,6 +47,7 @@ use self::{
     settings::{ADMIN, Leaving, Limits},
     shutdown::Shutdown,
     tls::{Certificate, TlsMinVersion},
+    witness::Witness,
     world::Admit,
 };
 use crate::telemetry::Dropped;
@@ -68,6 +70,8 @@ pub struct Server {
     pub policies: Option<Policies>,
     /// Looks at the objects of the cluster; `None` where nobody does.
     pub observer: Option<Observer>,
+    /// Is told what was decided, beside log and metrics.
+    pub witness: Option<Arc<dyn Witness>>,
     /// Limits and deadlines of the HTTPS port.
     pub limits: Limits,
     /// The way to the end.
@@ -145,6 +149,7 @@ impl Server {
             key_files,
             policies,
             observer,
+            witness,
             limits,
             leaving: Leaving {
                 shutdown_delay,
@@ -161,6 +166,7 @@ impl Server {
             body_bytes: Budget::new(limits.calls.max_bytes_in_flight),
             long_reviews: Arc::new(Semaphore::new(router::LONG_AT_A_TIME)),
             metrics: Arc::clone(&metrics),
+            witness: witness.clone(),
         });
         let readiness = Readiness::of(policies.as_ref());
         let connections = Crowd::new(limits.connections.max_connections);
@@ -173,6 +179,7 @@ impl Server {
             calls: Arc::clone(&desk.calls),
             body_bytes: Arc::clone(&desk.body_bytes),
             admit,
+            witness,
             dropped_lines,
         });
         let https = Port {

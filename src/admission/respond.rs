@@ -1,6 +1,7 @@
 //! From the bytes of a review to the bytes of its answer.
 
 use super::{
+    about::About,
     answer::{Refusal, Response},
     audit::Audit,
     failure::verdict,
@@ -57,6 +58,8 @@ pub struct Decision {
     pub report: Option<Report>,
     /// What is wrong with the object, where it is a policy.
     pub of_policy: Vec<Finding>,
+    /// Whom to tell of it, where there is something to tell.
+    pub about: Option<About>,
 }
 
 impl Decision {
@@ -74,6 +77,7 @@ impl Decision {
             operations: 0,
             report: None,
             of_policy: Vec::new(),
+            about: None,
         }
     }
 
@@ -117,6 +121,7 @@ pub fn respond(snapshot: &Snapshot, setups: &dyn Setups, body: &[u8]) -> Result<
             .as_ref()
             .map_or_else(String::new, |report| one_line(&report.name, MAX_NAME));
     }
+    decision.about = report.as_ref().and_then(|report| About::of(&question, report));
     decision.operations = patch.map_or(0, |patch| patch.0.len());
     decision.report = report;
     Ok(Answer { body, decision })

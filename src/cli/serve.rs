@@ -42,6 +42,12 @@ pub struct Serve {
     /// It needs the right to list `ConfigMaps`, workloads and pods, and changes nothing.
     #[arg(long)]
     pub observe: bool,
+    /// Write an Event about each object that opted in and was not injected, or only with warnings.
+    ///
+    /// About a pod it is an Event of its controller. The same is not told again within five minutes, and no more than 60
+    /// Events are written in a minute. It needs the right to create and patch `events` of the group `events.k8s.io`.
+    #[arg(long)]
+    pub events: bool,
     /// Where the certificate is kept instead.
     #[command(flatten)]
     pub self_managed: SelfManaged,

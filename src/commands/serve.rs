@@ -1,5 +1,6 @@
 //! `serve`: the admission server, from its arguments to its end.
 
+mod events;
 mod observer;
 mod policies;
 
@@ -11,7 +12,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use self::policies::PolicyFiles;
+use self::{events::Telling, policies::PolicyFiles};
 use super::{
     exit::{Exit, Failure},
     now,
@@ -50,6 +51,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         policies: policy_files,
         watch_policies,
         observe,
+        events: tells_events,
         self_managed,
         tls_min_version,
         max_body_bytes,
@@ -67,12 +69,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         log_level,
         log_format,
     } = args;
-    if max_body_bytes > max_bytes_in_flight {
-        return Err(Failure::Usage(format!(
-            "--max-body-bytes {max_body_bytes} is more than --max-bytes-in-flight {max_bytes_in_flight}, so the longest \
-             bodies would be refused for ever; raise the latter"
-        )));
-    }
+    longest_body_fits(max_body_bytes, max_bytes_in_flight)?;
     let (policy_files, of_files) = PolicyFiles::open(policy_files)?;
     // Before anything asks for a default: the client of the API server does.
     let _installed_once = tls::provider().as_ref().clone().install_default();
@@ -95,6 +92,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         key_files,
         policies: None,
         observer: None,
+        witness: None,
         limits: Limits {
             handshake_timeout,
             connections: ConnectionLimits {
@@ -125,7 +123,7 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         let listeners = Listeners::bind(listen, admin_listen)
             .await
             .map_err(|(address, error)| cannot("listen on", address.to_string(), error))?;
-        let is_in_cluster = watch_policies || observe || kept.is_some();
+        let is_in_cluster = watch_policies || observe || tells_events || kept.is_some();
         let client = if is_in_cluster {
             Some(client().await?)
         } else {
@@ -133,7 +131,9 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         };
         let watched = client.clone().filter(|_| watch_policies);
         let observed = client.clone().filter(|_| observe);
+        let Telling { witness, written } = Telling::begin(client.clone().filter(|_| tells_events));
         let server = Server {
+            witness,
             observer: observed.map(|client| observer::observer(client, Arc::clone(&worlds))),
             policies: policies::keeper(policy_files, of_files, watched, worlds),
             ..server
@@ -141,11 +141,23 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         tokio::select! {
             ended = serve(server, listeners) => ended,
             failed = keep(kept.zip(client)) => Err(failed),
+            failed = written => Err(failed),
         }
     });
     // What is left are connections whose time is over, and at most a look at the key pair's files.
     runtime.shutdown_background();
     ended
+}
+
+/// A body that takes more than all bodies may would never be taken.
+fn longest_body_fits(max_body_bytes: usize, max_bytes_in_flight: usize) -> Result<(), Failure> {
+    if max_body_bytes <= max_bytes_in_flight {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--max-body-bytes {max_body_bytes} is more than --max-bytes-in-flight {max_bytes_in_flight}, so the longest \
+         bodies would be refused for ever; raise the latter"
+    )))
 }
 
 /// Where the certificate comes from.

@@ -1,10 +1,13 @@
 //! Read-only views of a Kubernetes object: one superset for all kinds, read in one pass, borrowing from the input.
 
+mod owner;
+
 use serde::{
     Deserialize,
     de::{IgnoredAny, MapAccess},
 };
 
+pub use self::owner::Owner;
 use super::{
     content::{hash_of_map, hash_of_whole_map},
     field::{Field, Key, List, MAX_ELEMENTS, Shape, Text, shape_of_object},
@@ -77,15 +80,9 @@ pub struct Meta<'a> {
     /// `ownerReferences`.
     #[serde(borrow)]
     pub owner_references: Field<List<Owner<'a>>>,
-}
-
-/// The object that an object belongs to.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Owner<'a> {
-    /// `kind`.
+    /// `uid`; what is being created has none yet.
     #[serde(borrow)]
-    pub kind: Field<Text<'a>>,
+    pub uid: Field<Text<'a>>,
 }
 
 /// `metadata`, empty where there is none.
@@ -98,6 +95,7 @@ pub(super) fn meta_or_empty<'v, 'a>(metadata: &'v Field<Meta<'a>>) -> &'v Meta<'
         annotations: Field::Absent,
         deletion_timestamp: Field::Absent,
         owner_references: Field::Absent,
+        uid: Field::Absent,
     };
     metadata.get().unwrap_or(&EMPTY)
 }
@@ -323,7 +321,6 @@ pub struct ConfigMapRef<'a> {
 shape_of_object!(
     ObjectView,
     Meta,
-    Owner,
     Spec,
     Template,
     Container,

@@ -19,6 +19,7 @@ use super::{
     refusal::plain,
     shutdown::Shutdown,
     tls::Certificate,
+    witness::Witness,
     world::Admit,
 };
 use crate::telemetry::Dropped;
@@ -37,6 +38,7 @@ pub(super) struct Gauges {
     pub(super) calls: Arc<Budget>,
     pub(super) body_bytes: Arc<Budget>,
     pub(super) admit: Arc<dyn Admit>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
     pub(super) dropped_lines: Dropped,
 }
 
@@ -83,6 +85,11 @@ async fn metrics(State(gauges): State<Arc<Gauges>>) -> Response<Body> {
         body_bytes: gauges.body_bytes.taken(),
         not_after: gauges.certificate.not_after(),
         memo: gauges.admit.memo(),
+        events: gauges
+            .witness
+            .as_ref()
+            .map(|witness| witness.told())
+            .unwrap_or_default(),
         dropped_lines: gauges.dropped_lines.count(),
     };
     let text = gauges.metrics.text(&live);

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{connection::Cut, memo::MemoNumbers, refusal::Cause};
+use super::{connection::Cut, memo::MemoNumbers, refusal::Cause, witness::Told};
 use crate::{
     admission::Decision,
     engine::survey::Standing,
@@ -88,6 +88,7 @@ pub(super) struct Live {
     pub(super) body_bytes: usize,
     pub(super) not_after: Option<SystemTime>,
     pub(super) memo: MemoNumbers,
+    pub(super) events: Told,
     pub(super) dropped_lines: u64,
 }
 
@@ -182,6 +183,12 @@ metrics! {
         "Conditions of policies that could not be written into the cluster";
     objects: Family<Looked, Gauge> = Family::default(), gauge "objects" "" ["kind", "standing"]
         "Marked objects of the cluster, by what they are worth, as of the last look of `--observe`; 0 where nobody looks";
+    written_events: Counter = Counter::default(), counter "written_events" "_total" []
+        "Events that were written about objects that were not injected, or with warnings";
+    dropped_events: Counter = Counter::default(), counter "dropped_events" "_total" []
+        "Events that were not written, for there were too many at a time";
+    failed_events: Counter = Counter::default(), counter "failed_events" "_total" []
+        "Events that the API server did not take";
     dropped_lines: Counter = Counter::default(), counter "dropped_log_lines" "_total" []
         "Log lines that were dropped, since they came faster than they could be written";
     build: Family<Build, Gauge> = Family::default(), gauge "build_info" "" ["version"]
@@ -327,6 +334,7 @@ impl Metrics {
             body_bytes,
             not_after,
             memo,
+            events,
             dropped_lines,
         } = *live;
         self.connections.set(signed(connections));
@@ -337,6 +345,9 @@ impl Metrics {
         let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
         set(&self.memo_hits, memo.hits);
         set(&self.memo_misses, memo.misses);
+        set(&self.written_events, events.written);
+        set(&self.dropped_events, events.dropped);
+        set(&self.failed_events, events.failed);
         set(&self.dropped_lines, dropped_lines);
         let mut text = String::new();
         // Writing to a `String` cannot fail.

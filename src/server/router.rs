@@ -25,6 +25,7 @@ use super::{
     metrics::Metrics,
     refusal::{Cause, plain},
     settings::{CallLimits, ConnectionLimits, Limits},
+    witness::Witness,
     world::Admit,
 };
 use crate::admission::{Answer, BadReview, validate};
@@ -44,6 +45,7 @@ pub(super) struct Desk {
     pub(super) body_bytes: Arc<Budget>,
     pub(super) long_reviews: Arc<Semaphore>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
 }
 
 /// Why there is no review in the answer.
@@ -100,6 +102,9 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request<Body>, door: Doo
             let took = begin.elapsed();
             desk.metrics.admitted(&answer.decision, took);
             log::decision(&answer.decision, took);
+            if let Some(witness) = &desk.witness {
+                witness.decided(&answer.decision);
+            }
             json(answer.body, shares)
         }
         Err(Refused::For(cause)) => refuse(&desk, cause),

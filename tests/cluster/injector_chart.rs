@@ -55,7 +55,7 @@ fn install_yaml_is_taken_by_the_api_server_and_its_pod_runs(cluster: &Cluster) {
         .any(|kind| document.contains(&format!("\nkind: {kind}\n")))
     };
     let (of_the_cluster, own): (Vec<&str>, Vec<&str>) = documents.iter().copied().partition(is_the_clusters);
-    assert_eq!(of_the_cluster.len(), 8);
+    assert_eq!(of_the_cluster.len(), 10);
     let own_text = own.join("\n---\n");
     let apply = || cluster.kubectl_with(&["apply", "-f", "-"], &own_text);
     let applied = apply();

@@ -15,6 +15,7 @@ mod credentials;
 mod documented_example;
 mod documents;
 mod doors;
+mod events;
 #[path = "../examples.rs"]
 #[allow(dead_code, reason = "the other test programs use the rest")]
 mod examples;
@@ -102,6 +103,7 @@ fn cases() -> Vec<Case> {
         nodes::cases(),
         release_life::cases(),
         webhook_down::cases(),
+        events::cases(),
         export_map::cases(),
         failed_calls::cases(),
         nothing_is_left::cases(),

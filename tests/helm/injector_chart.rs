@@ -319,7 +319,12 @@ fn the_injector_has_the_rights_for_what_it_is_told_to_do_and_no_others() {
         let pod = &server["spec"]["template"]["spec"];
         let arguments = pod["containers"][0]["args"].as_array().unwrap();
         let is_told = |flag: &str| arguments.iter().any(|one| one == flag);
-        let roles = [("--self-managed", 4), ("--watch-policies", 2), ("--observe", 2)];
+        let roles = [
+            ("--self-managed", 4),
+            ("--watch-policies", 2),
+            ("--observe", 2),
+            ("--events", 2),
+        ];
         let needed: usize = roles
             .iter()
             .filter(|(flag, _)| is_told(flag))

@@ -76,6 +76,7 @@ pub(crate) fn line(decision: &Decision) -> String {
         operations,
         report: _,
         of_policy: _,
+        about: _,
     } = decision;
     let namespace = namespace.as_deref().unwrap_or("none");
     let component = decision

@@ -199,6 +199,7 @@ pub(crate) async fn serve_with(config: Config, root: CertificateDer<'static>) ->
         key_files: config.key_files.map(|files| (files, Duration::from_millis(20))),
         policies: config.policies,
         observer: None,
+        witness: None,
         limits: config.limits,
         leaving: config.leaving,
         min_version: config.min_version,

@@ -78,9 +78,14 @@ of the mode would else let Helm delete what cert-manager has just written.
 {{- if and .Values.deployment.enabled .Values.observer.enabled -}}true{{- end -}}
 {{- end }}
 
+{{/* Whether the server of this release writes Events: `true` or nothing. */}}
+{{- define "injector.writesEvents" -}}
+{{- if and .Values.deployment.enabled .Values.events.enabled -}}true{{- end -}}
+{{- end }}
+
 {{/* Whether the server of this release asks the API server for anything: `true` or nothing. */}}
 {{- define "injector.asksTheCluster" -}}
-{{- if or (include "injector.selfManaged" .) (include "injector.watchesPolicies" .) (include "injector.observes" .) -}}true{{- end -}}
+{{- if or (include "injector.selfManaged" .) (include "injector.watchesPolicies" .) (include "injector.observes" .) (include "injector.writesEvents" .) -}}true{{- end -}}
 {{- end }}
 
 {{/* Gives the release's ServiceAccount the ClusterRole of a name. Arguments: root, name. */}}
@@ -159,6 +164,9 @@ annotations:
 {{- end }}
 {{- if include "injector.observes" . }}
 - --observe
+{{- end }}
+{{- if include "injector.writesEvents" . }}
+- --events
 {{- end }}
 {{- if .Values.policies.files }}
 - --policy=/etc/alumet-injector/policies

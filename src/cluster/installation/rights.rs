@@ -141,6 +141,13 @@ const NEEDS: &[Need] = &[
         verbs: &["list"],
         of: Of::All,
     },
+    Need {
+        argument: "--events",
+        group: "events.k8s.io",
+        resource: "events",
+        verbs: &["create", "patch"],
+        of: Of::All,
+    },
 ];
 
 /// One right, and whether it is given.
