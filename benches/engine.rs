@@ -5,19 +5,24 @@
 #[path = "support/engine.rs"]
 mod support;
 
-use std::hint::black_box;
+use std::{collections::BTreeMap, hint::black_box};
 
 use alumet_injector::{
     agent_config::{Request, configure, values::AgentValues},
     engine::{
         self,
-        facts::Facts,
+        facts::{Facts, Known},
         object::ObjectView,
         setup::{Fresh, SetupKey, Setups, Snapshot},
     },
     names::Component,
+    policy::{
+        index::PolicyIndex,
+        model::{Defaults, Match, Policy, Scope},
+        selector::{Operator, Requirement, Selector},
+    },
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use support::{Remembered, allocations};
 
@@ -158,5 +163,95 @@ fn engine(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, engine);
+/// How many policies select the DaemonSet, however many there are.
+const MATCHING: usize = 5;
+
+/// So many policies, told apart by component, by labels of the namespace and by labels of the pods.
+fn policies(count: usize) -> Vec<Policy> {
+    let selector = |key: &str, value: String| {
+        let requirement = Requirement::new(key.to_owned(), Operator::In, vec![value]);
+        Selector::new(vec![requirement.expect("it is a requirement")])
+    };
+    let everything = Match::default;
+    let policy = |number: usize| {
+        let selects = match number {
+            0..MATCHING => Match {
+                components: vec![Component::RelayClient],
+                namespace_selector: selector("team", "mine".to_owned()),
+                ..everything()
+            },
+            _ if number.is_multiple_of(3) => Match {
+                components: vec![Component::RelayServer],
+                ..everything()
+            },
+            _ if number % 3 == 1 => Match {
+                namespace_selector: selector("team", format!("team-{number}")),
+                ..everything()
+            },
+            _ => Match {
+                object_selector: selector("app.kubernetes.io/instance", format!("release-{number}")),
+                ..everything()
+            },
+        };
+        Policy {
+            scope: Scope::Cluster,
+            name: format!("policy-{number}"),
+            priority: 0,
+            selects,
+            defaults: Defaults {
+                image_pull_secrets: vec![format!("secret-{number}")],
+                ..Defaults::default()
+            },
+            on_error: None,
+        }
+    };
+    (0..count).map(policy).collect()
+}
+
+/// Ten policies and ten thousand, of which as many apply.
+fn many_policies(criterion: &mut Criterion) {
+    let text = daemon_set().to_string();
+    let object: ObjectView<'_> = serde_json::from_str(&text).expect("it is JSON");
+    let annotation = values();
+    let facts = Facts {
+        namespace: Known::Known("n"),
+        ..Facts::RENDER
+    };
+    let labels = BTreeMap::from([("team".to_owned(), "mine".to_owned())]);
+    let mut group = criterion.benchmark_group("policies");
+    group.sample_size(30);
+    for count in [0, 10, 10_000] {
+        let mut policies = PolicyIndex::new(policies(count));
+        policies.know_namespace("n", &labels);
+        let snapshot = Snapshot { policies };
+        let key = SetupKey {
+            component: Component::RelayClient,
+            values: Some(&annotation),
+            release: None,
+            namespace: None,
+            agent_version: None,
+            policies: &[],
+        };
+        let setups = Remembered(Fresh.setup(&snapshot, key));
+        group.bench_function(
+            format!("view and plan, setup remembered, among {count}"),
+            |bencher| {
+                bencher.iter(|| {
+                    let object: ObjectView<'_> = serde_json::from_str(black_box(&text)).expect("it is JSON");
+                    engine::plan(&object, &facts, &snapshot, &setups)
+                });
+            },
+        );
+        group.bench_function(format!("plan, setup worked out, among {count}"), |bencher| {
+            bencher.iter(|| engine::plan(black_box(&object), &facts, &snapshot, &Fresh));
+        });
+    }
+    group.sample_size(10);
+    group.bench_function("an index of 10000", |bencher| {
+        bencher.iter_batched(|| policies(10_000), PolicyIndex::new, BatchSize::LargeInput);
+    });
+    group.finish();
+}
+
+criterion_group!(benches, engine, many_policies);
 criterion_main!(benches);
