@@ -131,17 +131,17 @@ pub(super) fn run(args: Serve) -> Result<Exit, Failure> {
         };
         let watched = client.clone().filter(|_| watch_policies);
         let observed = client.clone().filter(|_| observe);
-        let Telling { witness, written } = Telling::begin(client.clone().filter(|_| tells_events));
+        let telling = Telling::begin(client.clone().filter(|_| tells_events));
         let server = Server {
-            witness,
-            observer: observed.map(|client| observer::observer(client, Arc::clone(&worlds))),
+            witness: telling.witness,
+            observer: observed.map(|client| observer::observer(client, Arc::clone(&worlds), telling.events)),
             policies: policies::keeper(policy_files, of_files, watched, worlds),
             ..server
         };
         tokio::select! {
             ended = serve(server, listeners) => ended,
             failed = keep(kept.zip(client)) => Err(failed),
-            failed = written => Err(failed),
+            failed = telling.written => Err(failed),
         }
     });
     // What is left are connections whose time is over, and at most a look at the key pair's files.

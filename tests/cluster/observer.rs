@@ -97,6 +97,12 @@ fn what_a_policy_makes_stale_is_told_until_a_refresh(cluster: &Cluster) {
     wait_until_told(&injector, &object, &["stale"]);
     assert!(counted(cluster, &injector, "DaemonSet", "stale") >= 1);
     assert_eq!(generation(&release), before, "it is told, and nothing else");
+    let set = name.split_once('/').unwrap().1;
+    wait_for("an Event about it", SOON, || {
+        let described = release.kubectl(&["describe", "daemonset", set]).ok();
+        let is_told = |line: &str| line.contains("Stale") && line.contains("policies and catalogue");
+        described.lines().any(is_told).then_some(())
+    });
 
     release
         .kubectl(&["annotate", &name, &format!("{REFRESH_ANNOTATION}=now")])

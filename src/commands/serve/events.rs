@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Telling {
     /// Whom the server tells what it decided.
     pub(super) witness: Option<Arc<dyn Witness>>,
+    /// The same Events, for whoever else has something to tell.
+    pub(super) events: Option<Arc<Events>>,
     /// Writes them; ends with a fault of the program alone.
     pub(super) written: BoxFuture<'static, Failure>,
 }
@@ -28,14 +30,17 @@ impl Telling {
         let Some(client) = client else {
             return Self {
                 witness: None,
+                events: None,
                 written: pending().boxed(),
             };
         };
         let (events, writer) = events();
+        let events = Arc::new(events);
         let ended = "the writer of Events ended unexpectedly, so the process ends, too";
         let written = writer.write(client).map(|()| Failure::Refused(ended.to_owned()));
         Self {
-            witness: Some(Arc::new(OfDecisions(Arc::new(events)))),
+            witness: Some(Arc::new(OfDecisions(Arc::clone(&events)))),
+            events: Some(events),
             written: written.boxed(),
         }
     }

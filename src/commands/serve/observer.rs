@@ -1,12 +1,18 @@
 //! The observer of `serve`: what the cluster holds, judged by what the server answers from.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
+use serde_json::Value;
 
 use crate::{
-    cluster::inventory::{self, Inventory},
+    cluster::{
+        events::{Events, Notice},
+        inventory::{self, Inventory},
+    },
+    engine::{report::Report, survey::Standing},
     server::{
         observer::{Held, Observer},
         world::Worlds,
@@ -14,8 +20,8 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// Looks at the marked objects of all namespaces.
-pub(super) fn observer(client: Client, worlds: Arc<Worlds>) -> Observer {
+/// Looks at the marked objects of all namespaces, and tells by Events which are not right, where Events are told.
+pub(super) fn observer(client: Client, worlds: Arc<Worlds>, events: Option<Arc<Events>>) -> Observer {
     let take = move || {
         let client = client.clone();
         async move {
@@ -28,6 +34,31 @@ pub(super) fn observer(client: Client, worlds: Arc<Worlds>) -> Observer {
     Observer {
         take: Arc::new(take),
         worlds,
-        hear: Arc::new(|_, _, _| ()),
+        hear: Arc::new(move |object, standing, report| {
+            if let Some(events) = &events {
+                events.tell(notice(object, standing, report));
+            }
+        }),
+    }
+}
+
+/// What there is to tell of an object: its standing, and what is wrong with it.
+fn notice(object: &Value, standing: Standing, report: &Report) -> Notice {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let findings = report.findings.iter().map(ToString::to_string);
+    let sentences: Vec<String> = iter::once(standing.sentence().to_owned())
+        .chain(findings)
+        .collect();
+    Notice {
+        about: ObjectReference {
+            api_version: text("/apiVersion"),
+            kind: text("/kind"),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            ..ObjectReference::default()
+        },
+        code: standing.code(),
+        sentence: sentences.join("; "),
     }
 }
