@@ -3,7 +3,7 @@
 use toml_edit::{DocumentMut, Item};
 
 use super::{
-    Configuration, EnvFrom, EnvVar, Request,
+    Configuration, EnvFrom, EnvVar, Request, Setting,
     catalog::{Catalogue, catalogue},
     check::{check_document, check_toml},
     codes::{self, Findings},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     finding::{Finding, Severity},
     names::Component,
-    source::Source,
+    source::{LostAll, Source},
 };
 
 /// Works out what the agent of one component is to be given. Never fails: what stands in the way is an error among
@@ -58,8 +58,23 @@ pub(super) fn attempt(request: &Request<'_>) -> Configuration {
         findings.extend(later.into_vec());
     }
     let on: Vec<&Section> = sections.values().filter(|section| section.is_on()).collect();
-    let rendered = render::render(catalogue, &general, &on);
+    let mut rendered = render::render(catalogue, &general, &on);
+    let switches = sections.values().filter_map(|section| switch(section, request.component));
+    rendered.settings.extend(switches);
     finish(request, profile, rendered, findings)
+}
+
+/// That a policy switched a plugin on or off, where the component would have it otherwise: nothing in the TOML says so.
+fn switch(section: &Section, component: Component) -> Option<Setting> {
+    let (on, source) = section.on.as_ref()?;
+    let is_news = *on != section.plugin.on_by_default(component);
+    let Source::Policy(_) = source else { return None };
+    is_news.then(|| Setting {
+        path: format!("plugins.{}.enable", section.plugin.name),
+        value: on.to_string(),
+        source: source.clone(),
+        lost: LostAll::default(),
+    })
 }
 
 /// Adds what the user wrote as TOML, and reads the whole as the agent would.
