@@ -41,7 +41,7 @@ use objects::{Key, key};
 use worker::Worker;
 
 /// How often a held pod is looked at again.
-const AGAIN_AFTER: Duration = Duration::from_millis(300);
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long [`Kubelet::restart`] waits for its answer.
 const RESTART_WITHIN: Duration = Duration::from_secs(30);

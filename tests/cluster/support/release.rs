@@ -42,7 +42,7 @@ pub(crate) const MARKED: [(&str, Component); 4] = [
 ];
 
 /// Long enough for the controllers, the scheduler, kwok and the kubelet on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_mins(2);
+pub(crate) const SOON: Duration = Duration::from_mins(5);
 
 /// Values with which a release runs on the simulated nodes, its clients on one of them: changed where `change` says so
 /// (a JSON merge patch).
