@@ -59,7 +59,9 @@ pub(super) fn attempt(request: &Request<'_>) -> Configuration {
     }
     let on: Vec<&Section> = sections.values().filter(|section| section.is_on()).collect();
     let mut rendered = render::render(catalogue, &general, &on);
-    let switches = sections.values().filter_map(|section| switch(section, request.component));
+    let switches = sections
+        .values()
+        .filter_map(|section| switch(section, request.component));
     rendered.settings.extend(switches);
     finish(request, profile, rendered, findings)
 }

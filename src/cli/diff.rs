@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(feature = "server")]
+use super::ClusterArgs;
 use super::{FactsArgs, Output};
 
 /// `diff`.
@@ -15,6 +17,15 @@ pub struct Diff {
     /// A manifest file; `-` is stdin. May be repeated.
     #[arg(long = "filename", short = 'f', value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A Helm release instead, as the cluster holds it: what completing its objects anew would change, and which pods
+    /// would roll.
+    #[cfg(feature = "server")]
+    #[arg(long, value_name = "RELEASE", requires = "namespace", conflicts_with_all = ["what", "files", "release", "agent_version", "namespace_labels"])]
+    pub live: Option<String>,
+    /// The cluster.
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// What the objects may not say.
     #[command(flatten)]
     pub facts: FactsArgs,

@@ -1,4 +1,7 @@
-//! `diff`: what completing a manifest stream would change.
+//! `diff`: what completing a manifest stream, or the objects of a release, would change.
+
+#[cfg(feature = "server")]
+mod live;
 
 use std::fmt::Write as _;
 
@@ -25,7 +28,15 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
         files: further,
         facts,
         output,
+        #[cfg(feature = "server")]
+        live,
+        #[cfg(feature = "server")]
+        cluster,
     } = args;
+    #[cfg(feature = "server")]
+    if let Some(release) = live {
+        return live::run(&release, &facts, &cluster, output);
+    }
     files.extend(further);
     if files.is_empty() {
         files.push("-".into());
@@ -50,7 +61,9 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     match output {
         Output::Text => {
             let text: String = changes
-                .map(|(planned, change)| unified(planned, change))
+                .map(|(Planned { origin, report }, change)| {
+                    unified(&format!("{}, {origin}", report.object()), change)
+                })
                 .collect();
             io::print_styled(&text)?;
         }
@@ -71,11 +84,10 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     Ok(if has_errors { Exit::Refused } else { Exit::Done })
 }
 
-/// A unified diff with three lines around each change, as `diff -u` writes it.
-fn unified(Planned { origin, report }: &Planned, Change { before, after, .. }: &Change) -> String {
-    let (bold, object) = (Style::new().bold(), report.object());
-    let mut text =
-        format!("{bold}--- {object}, {origin}{bold:#}\n{bold}+++ {object}, {origin}, completed{bold:#}\n");
+/// A unified diff with three lines around each change, as `diff -u` writes it, of an object of this title.
+fn unified(title: &str, Change { before, after, .. }: &Change) -> String {
+    let bold = Style::new().bold();
+    let mut text = format!("{bold}--- {title}{bold:#}\n{bold}+++ {title}, completed{bold:#}\n");
     let lines = TextDiff::from_lines(before, after);
     for hunk in lines.unified_diff().context_radius(3).iter_hunks() {
         // Writing to a `String` cannot fail.

@@ -12,6 +12,7 @@ mod charts;
 mod check_cluster;
 mod control_plane;
 mod credentials;
+mod diff_live;
 mod documented_example;
 mod documents;
 mod doors;
@@ -110,6 +111,7 @@ fn cases() -> Vec<Case> {
         readme::cases(),
         documents::cases(),
         observer::cases(),
+        diff_live::cases(),
         walks::cases(),
     ]
     .concat()

@@ -167,6 +167,8 @@ fn policies_stand_below_values_and_above_defaults_in_their_order() {
         ("\"2s\"", "policy: strong".to_owned()),
         ("\"30s\"", "policy: weak".to_owned()),
         ("true", "values: plugins.rapl.no_perf_events".to_owned()),
+        // Who switched it on: the TOML has no word of that.
+        ("true", "policy: strong".to_owned()),
     ];
     assert_eq!(sources, expected);
     let told: Vec<_> = configuration.findings.iter().map(ToString::to_string).collect();
