@@ -32,8 +32,8 @@ const AFTER_A_CHANGE: Duration = Duration::from_secs(1);
 /// Shortest time between two looks. To list the objects is work for the API server.
 const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 
-/// Lines of the log that one look may write; the metric counts all objects.
-const MOST_LINES: usize = 20;
+/// Lines of the log that one look may write. Each object is told once, and the metric counts all of them.
+const MOST_LINES: usize = 1_000;
 
 /// What a cluster holds.
 #[derive(Debug, Default)]
