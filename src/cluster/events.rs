@@ -99,8 +99,9 @@ pub fn events() -> (Events, Writer) {
 }
 
 impl Events {
-    /// Has an Event written, soon; unless the same was told of the same object some minutes ago, or there are too many.
-    pub fn tell(&self, notice: Notice) {
+    /// Has an Event written, soon; unless the same was told of the same object some minutes ago, or there are too many:
+    /// then it is dropped, and this is false.
+    pub fn tell(&self, notice: Notice) -> bool {
         let verdict = {
             let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
             limit.ask(id(&notice), Instant::now())
@@ -113,6 +114,7 @@ impl Events {
         if is_dropped {
             self.tally.dropped.fetch_add(1, Ordering::Relaxed);
         }
+        !is_dropped
     }
 
     /// What became of notices so far.
@@ -272,16 +274,15 @@ mod tests {
         };
         // Of each object once.
         for _ in 0..3 {
-            events.tell(notice(0));
+            assert!(events.tell(notice(0)));
         }
         assert_eq!(events.counts(), Counts::default());
         assert_eq!(writer.queue.recv().await, Some(notice(0)));
         assert!(writer.queue.is_empty());
-        for number in 0..100 {
-            events.tell(notice(number));
-        }
+        let dropped = (0..100).filter(|number| !events.tell(notice(*number))).count();
         let waiting = writer.queue.len();
         assert!(waiting <= QUEUE);
-        assert_eq!(events.counts().dropped, 99 - waiting as u64);
+        assert_eq!(dropped, 99 - waiting);
+        assert_eq!(events.counts().dropped, dropped as u64);
     }
 }

@@ -3,6 +3,7 @@
 //! Policies and catalogue may change without any review: what they make stale nobody would hear of.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     fmt,
     sync::Arc,
@@ -47,8 +48,9 @@ pub struct Held {
 /// Lists the marked objects.
 pub type Take = Arc<dyn Fn() -> BoxFuture<'static, Held> + Send + Sync>;
 
-/// Hears of each object that is not right any more: the object, and what it is worth.
-pub type Hear = Arc<dyn Fn(&Value, Standing, &Report) + Send + Sync>;
+/// Hears of an object that is not right any more: the object, and what it is worth. Says whether it could be told;
+/// whatever could not is heard of again at the next look.
+pub type Hear = Arc<dyn Fn(&Value, Standing, &Report) -> bool + Send + Sync>;
 
 /// Looks at the objects.
 pub struct Observer {
@@ -66,8 +68,19 @@ type Id = (String, Option<String>, String);
 /// What was told already.
 #[derive(Debug, Default)]
 struct Told {
-    wrong: BTreeMap<Id, Standing>,
+    /// Looks so far.
+    looks: u64,
+    wrong: BTreeMap<Id, Wrong>,
     unread: Vec<String>,
+}
+
+/// An object that is not right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wrong {
+    standing: Standing,
+    /// The look that found it so first.
+    since: u64,
+    is_heard: bool,
 }
 
 impl Observer {
@@ -104,7 +117,7 @@ impl Observer {
                 .iter()
                 .map(|(_, one)| (&*one.plan.report.kind, one.standing));
             metrics.objects(counts);
-            told.wrong = tell(&judged, &told.wrong, &*hear);
+            told.tell(&judged, &*hear);
             told
         });
         let mut told = looked.await.ok()?;
@@ -123,38 +136,57 @@ fn judge<'o>(objects: &'o [Value], worlds: &Worlds) -> Vec<(&'o Value, Surveyed)
     values.into_iter().zip(worlds.survey(&views)).collect()
 }
 
-/// Tells of each object that was right before, or wrong in another way. Gives all that is wrong now.
-fn tell(
-    judged: &[(&Value, Surveyed)],
-    told: &BTreeMap<Id, Standing>,
-    hear: &(dyn Fn(&Value, Standing, &Report) + Send + Sync),
-) -> BTreeMap<Id, Standing> {
-    let mut wrong = BTreeMap::new();
-    let mut lines = 0_usize;
-    for (object, Surveyed { standing, plan }) in judged {
-        let report = &plan.report;
-        let id = (report.kind.clone(), report.namespace.clone(), report.name.clone());
-        if standing.is_right() {
-            if told.contains_key(&id) {
-                let (object, standing) = (report.object(), standing.code());
-                tracing::info!(object, standing, "the object is right again");
+impl Told {
+    /// Tells of each object that was right before, or wrong in another way, and of what could not be told before.
+    fn tell(
+        &mut self,
+        judged: &[(&Value, Surveyed)],
+        hear: &(dyn Fn(&Value, Standing, &Report) -> bool + Send + Sync),
+    ) {
+        self.looks += 1;
+        let mut all = Vec::new();
+        let mut lines = 0_usize;
+        for (object, Surveyed { standing, plan }) in judged {
+            let (standing, report) = (*standing, &plan.report);
+            let id = (report.kind.clone(), report.namespace.clone(), report.name.clone());
+            let known = self.wrong.get(&id);
+            if standing.is_right() {
+                if known.is_some() {
+                    let (object, standing) = (report.object(), standing.code());
+                    tracing::info!(object, standing, "the object is right again");
+                }
+                continue;
             }
-            continue;
+            let wrong = known.filter(|known| known.standing == standing).copied();
+            if wrong.is_none() {
+                lines += 1;
+                if lines <= MOST_LINES {
+                    let (object, standing) = (report.object(), standing.code());
+                    tracing::warn!(object, standing, "the object is not right");
+                }
+            }
+            let wrong = wrong.unwrap_or(Wrong {
+                standing,
+                since: self.looks,
+                is_heard: false,
+            });
+            all.push((id, wrong, *object, report));
         }
-        if told.get(&id) != Some(standing) {
-            hear(object, *standing, report);
-            lines += 1;
-            if lines <= MOST_LINES {
-                let (object, standing) = (report.object(), standing.code());
-                tracing::warn!(object, standing, "the object is not right");
+        if lines > MOST_LINES {
+            tracing::warn!(more = lines - MOST_LINES, "more objects are not right");
+        }
+
+        // The newest first: what has been wrong for long, somebody may know.
+        all.sort_by_key(|(_, wrong, ..)| Reverse(wrong.since));
+        let unheard = all.iter_mut().filter(|(_, wrong, ..)| !wrong.is_heard);
+        for (_, wrong, object, report) in unheard {
+            wrong.is_heard = hear(object, wrong.standing, report);
+            if !wrong.is_heard {
+                break;
             }
         }
-        wrong.insert(id, *standing);
+        self.wrong = all.into_iter().map(|(id, wrong, ..)| (id, wrong)).collect();
     }
-    if lines > MOST_LINES {
-        tracing::warn!(more = lines - MOST_LINES, "more objects are not right");
-    }
-    wrong
 }
 
 impl fmt::Debug for Observer {
@@ -185,29 +217,44 @@ mod tests {
         })
     }
 
+    /// Looks at these objects one after the other, and gives which were heard of; so many are taken in each look.
+    fn heard(looks: &[&[&str]], at_once: usize) -> Vec<Vec<String>> {
+        let worlds = Worlds::new(Snapshot::default(), 1 << 20);
+        let mut told = Told::default();
+        let look = |names: &&[&str]| {
+            let heard = Mutex::new(Vec::new());
+            let objects: Vec<Value> = names.iter().map(|name| config_map(name)).collect();
+            told.tell(&judge(&objects, &worlds), &|object, standing, _| {
+                assert_eq!(standing, Standing::Missed);
+                let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+                let mut heard = heard.lock().unwrap();
+                let is_taken = heard.len() < at_once;
+                heard.extend(is_taken.then_some(name));
+                is_taken
+            });
+            assert_eq!(told.wrong.len(), objects.len());
+            heard.into_inner().unwrap()
+        };
+        looks.iter().map(look).collect()
+    }
+
     #[test]
     fn an_object_is_told_of_once_and_again_when_it_was_right_in_between() {
-        let worlds = Worlds::new(Snapshot::default(), 1 << 20);
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let hear = {
-            let heard = Arc::clone(&heard);
-            move |object: &Value, standing: Standing, _: &Report| {
-                let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-                heard.lock().unwrap().push((name, standing.code()));
-            }
-        };
-        let mut told = BTreeMap::new();
-        for objects in [
-            vec![config_map("a")],
-            vec![config_map("a"), config_map("b")],
-            vec![config_map("b")],
-            vec![config_map("a"), config_map("b")],
-        ] {
-            told = tell(&judge(&objects, &worlds), &told, &hear);
-            assert_eq!(told.len(), objects.len());
-        }
-        let heard = heard.lock().unwrap();
-        let expected = ["a", "b", "a"].map(|name| (name.to_owned(), "missed"));
-        assert_eq!(*heard, expected);
+        let looks: [&[&str]; 4] = [&["a"], &["a", "b"], &["b"], &["a", "b"]];
+        let expected: [&[&str]; 4] = [&["a"], &["b"], &[], &["a"]];
+        assert_eq!(heard(&looks, 9), expected);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_later_and_the_newest_first() {
+        let looks: [&[&str]; 5] = [
+            &["a", "b", "c"],
+            &["a", "b", "c", "d"],
+            &["a", "b", "c", "d"],
+            &["a", "c"],
+            &["a"],
+        ];
+        let expected: [&[&str]; 5] = [&["a"], &["d"], &["b"], &["c"], &[]];
+        assert_eq!(heard(&looks, 1), expected);
     }
 }

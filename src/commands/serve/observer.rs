@@ -35,9 +35,9 @@ pub(super) fn observer(client: Client, worlds: Arc<Worlds>, events: Option<Arc<E
         take: Arc::new(take),
         worlds,
         hear: Arc::new(move |object, standing, report| {
-            if let Some(events) = &events {
-                events.tell(notice(object, standing, report));
-            }
+            events
+                .as_ref()
+                .is_none_or(|events| events.tell(notice(object, standing, report)))
         }),
     }
 }
