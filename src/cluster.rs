@@ -12,6 +12,7 @@ mod races;
 pub mod registered;
 pub mod self_managed;
 pub mod serving_cert;
+pub mod upgrade;
 pub mod webhook_config;
 
 use std::time::Duration;
@@ -134,6 +135,25 @@ pub enum Error {
         /// Kind, namespace and name.
         what: String,
     },
+}
+
+impl Error {
+    /// The API server's own sentence, where it refused what was asked; else the error as it was.
+    fn into_refusal(self) -> Result<String, Self> {
+        let status = match &self {
+            Self::Missing { source, .. } => source.as_ref(),
+            Self::Forbidden { source, .. } => Some(source),
+            Self::Request { source, .. } => match &**source {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            _ => None,
+        };
+        match status {
+            Some(status) => Ok(status.message.clone()),
+            None => Err(self),
+        }
+    }
 }
 
 /// Waits for an answer, and says in one sentence what came instead of it.

@@ -2,6 +2,7 @@
 //!
 //! Nothing comes out unless all of it can. What does not carry the mark is handed back as a slice of the input.
 
+mod objects;
 mod preview;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::borrow::Cow;
 use json_patch::{Patch, PatchErrorKind};
 use serde_json::Value;
 
+pub use objects::objects;
 pub use preview::{Change, Preview, preview};
 
 use crate::{

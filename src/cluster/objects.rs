@@ -3,12 +3,15 @@
 use hyper::http;
 use kube::{
     Client, Resource as _,
-    api::{ApiResource, DynamicObject, GetParams, GroupVersionKind},
+    api::{ApiResource, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams},
     core::Request,
 };
 use serde_json::Value;
 
 use super::{Error, answer, kinds::Kind};
+
+/// What is missing where an object cannot even be created.
+const NO_NAMESPACE: &str = "create its namespace, or name another one with -n";
 
 /// The objects of one kind, in a namespace if they have any.
 #[derive(Clone)]
@@ -29,6 +32,15 @@ impl Objects {
         }
     }
 
+    /// Those of any kind, in a namespace if it has any.
+    pub(super) fn of(client: Client, resource: ApiResource, namespace: Option<String>) -> Self {
+        Self {
+            client,
+            resource,
+            namespace,
+        }
+    }
+
     /// The object of this name.
     ///
     /// # Errors
@@ -37,6 +49,49 @@ impl Objects {
         let request = self.request().get(name, &GetParams::default());
         let mend = "name another one, or its namespace with -n";
         self.answer("get", name, mend, request).await
+    }
+
+    /// The object of this name, where there is one.
+    pub(super) async fn find(&self, name: &str) -> Result<Option<Value>, Error> {
+        match self.get(name).await {
+            Ok(object) => Ok(Some(object)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the API server would store if this were applied in the name of this field manager, over all others.
+    pub(super) async fn try_apply(&self, name: &str, manager: &str, object: &Value) -> Result<Value, Error> {
+        let params = PatchParams {
+            dry_run: true,
+            force: true,
+            field_manager: Some(manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = self.request().patch(name, &params, &Patch::Apply(object));
+        self.answer("patch", name, NO_NAMESPACE, request).await
+    }
+
+    /// What the API server would store if this were put in the place of what is there.
+    pub(super) async fn try_replace(
+        &self,
+        name: &str,
+        manager: &str,
+        object: &Value,
+    ) -> Result<Value, Error> {
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(manager.to_owned()),
+        };
+        let request = self
+            .request()
+            .replace(name, &params, object.to_string().into_bytes());
+        self.answer("update", name, NO_NAMESPACE, request).await
+    }
+
+    /// Their namespace, where they have one.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     fn request(&self) -> Request {

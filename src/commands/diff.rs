@@ -1,4 +1,4 @@
-//! `diff`: what completing a manifest stream, or the objects of a release, would change.
+//! `diff`: what completing a manifest stream would change; and with `--live`, what would become of a release.
 
 #[cfg(feature = "server")]
 mod live;
@@ -33,11 +33,11 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
         #[cfg(feature = "server")]
         cluster,
     } = args;
+    files.extend(further);
     #[cfg(feature = "server")]
     if let Some(release) = live {
-        return live::run(&release, &facts, &cluster, output);
+        return live::run(&release, &files, &facts, &cluster, output);
     }
-    files.extend(further);
     if files.is_empty() {
         files.push("-".into());
     }
@@ -62,7 +62,7 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
         Output::Text => {
             let text: String = changes
                 .map(|(Planned { origin, report }, change)| {
-                    unified(&format!("{}, {origin}", report.object()), change)
+                    unified(&format!("{}, {origin}", report.object()), "completed", change)
                 })
                 .collect();
             io::print_styled(&text)?;
@@ -84,10 +84,11 @@ pub(super) fn run(args: Diff) -> Result<Exit, Failure> {
     Ok(if has_errors { Exit::Refused } else { Exit::Done })
 }
 
-/// A unified diff with three lines around each change, as `diff -u` writes it, of an object of this title.
-fn unified(title: &str, Change { before, after, .. }: &Change) -> String {
+/// A unified diff with three lines around each change, as `diff -u` writes it, of an object of this title and what is
+/// done to it.
+fn unified(title: &str, done: &str, Change { before, after, .. }: &Change) -> String {
     let bold = Style::new().bold();
-    let mut text = format!("{bold}--- {title}{bold:#}\n{bold}+++ {title}, completed{bold:#}\n");
+    let mut text = format!("{bold}--- {title}{bold:#}\n{bold}+++ {title}, {done}{bold:#}\n");
     let lines = TextDiff::from_lines(before, after);
     for hunk in lines.unified_diff().context_radius(3).iter_hunks() {
         // Writing to a `String` cannot fail.

@@ -13,6 +13,7 @@ mod check_cluster;
 mod control_plane;
 mod credentials;
 mod diff_live;
+mod diff_upgrade;
 mod documented_example;
 mod documents;
 mod doors;
@@ -112,6 +113,7 @@ fn cases() -> Vec<Case> {
         documents::cases(),
         observer::cases(),
         diff_live::cases(),
+        diff_upgrade::cases(),
         walks::cases(),
     ]
     .concat()

@@ -298,9 +298,14 @@ impl Cluster {
 
     /// The program under test, as a cluster administrator runs it.
     pub(crate) fn own<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ran {
+        self.own_with(arguments, "")
+    }
+
+    /// The same with a stdin.
+    pub(crate) fn own_with<S: AsRef<OsStr>>(&self, arguments: &[S], stdin: &str) -> Ran {
         let mut command = self.command(Path::new(INJECTOR));
         command.args(arguments);
-        run(command, "")
+        run(command, stdin)
     }
 
     /// A command that sees this cluster and nothing of the user's own settings.

@@ -155,6 +155,15 @@ impl<'c> Release<'c> {
         self.helm.template(&template).stdout
     }
 
+    /// What Helm would apply at an upgrade to these values, as people render it for `diff --live`.
+    #[track_caller]
+    pub(crate) fn rendered(&self, values: &Value) -> String {
+        let mut arguments: Vec<OsString> = vec!["template".into(), NAME.into(), root("chart").into()];
+        arguments.extend(["--values".into(), self.write(values).into()]);
+        arguments.extend(["--is-upgrade", "--dry-run=server"].map(OsString::from));
+        done(self.run(arguments))
+    }
+
     /// Puts the values where Helm reads them.
     fn write(&self, values: &Value) -> PathBuf {
         let file = self

@@ -1,0 +1,68 @@
+//! What a refresh of a release would change: its objects, completed anew by the policies of today.
+
+use serde_json::Value;
+
+use super::{
+    Release, Told,
+    outlook::{Fate, Outlook, count, rolls, yaml},
+};
+use crate::{
+    commands::exit::Failure,
+    engine::{
+        object::ObjectView,
+        setup::{Fresh, Snapshot},
+        survey::{Surveyed, survey},
+    },
+    post_render::Change,
+};
+
+/// Of these objects, which the cluster holds.
+pub(super) fn told(release: &Release<'_>, held: &[Value], snapshot: &Snapshot) -> Result<Told, Failure> {
+    // What the API server gives is an object.
+    let read = |object| Some((object, ObjectView::read(object).ok()?));
+    let (objects, views): (Vec<&Value>, Vec<ObjectView<'_>>) = held.iter().filter_map(read).unzip();
+    let surveyed = survey(&views, snapshot, &Fresh);
+    let outlooks: Vec<Outlook> = objects
+        .into_iter()
+        .zip(surveyed)
+        .map(|(object, surveyed)| outlook(object, surveyed))
+        .collect::<Result<_, Failure>>()?;
+    let changing = count(&outlooks, |fate| matches!(fate, Fate::Changed(_)));
+    let summary = format!(
+        "{changing} of {} objects of release {} would change\n",
+        outlooks.len(),
+        release.name
+    );
+    Ok(Told {
+        outlooks,
+        done: "completed",
+        summary,
+    })
+}
+
+fn outlook(object: &Value, surveyed: Surveyed) -> Result<Outlook, Failure> {
+    let patch = surveyed.plan.patch.clone();
+    if patch.0.is_empty() || surveyed.standing.is_right() {
+        return Ok(Outlook {
+            surveyed,
+            fate: Fate::Unchanged,
+            rolls: None,
+            notes: Vec::new(),
+        });
+    }
+    let mut completed = object.clone();
+    json_patch::patch(&mut completed, &patch).map_err(|error| {
+        let object = surveyed.plan.report.object();
+        Failure::Refused(format!("{object}: the patch for it does not apply: {error}"))
+    })?;
+    Ok(Outlook {
+        surveyed,
+        fate: Fate::Changed(Change {
+            patch,
+            before: yaml(object),
+            after: yaml(&completed),
+        }),
+        rolls: rolls(object, &completed),
+        notes: Vec::new(),
+    })
+}

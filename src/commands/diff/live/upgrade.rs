@@ -1,0 +1,229 @@
+//! What an upgrade of a release to other manifests would change, asked of the API server by dry runs.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::{
+    Release, Told,
+    outlook::{Fate, Outlook, count, readable, rolls, yaml},
+};
+use crate::{
+    cluster::upgrade::{Upgrade, Upgraded},
+    commands::{exit::Failure, io, post_render::in_file},
+    engine::{
+        self,
+        object::ObjectView,
+        setup::{Fresh, Snapshot},
+        survey::{Surveyed, survey},
+    },
+    names::RELEASE_ANNOTATION,
+    post_render::{Change, objects},
+};
+
+/// What makes an object part of no release: Helm runs it at its time.
+const HOOK_ANNOTATION: &str = "helm.sh/hook";
+
+/// With the value `keep`, Helm leaves the object in the cluster.
+const RESOURCE_POLICY_ANNOTATION: &str = "helm.sh/resource-policy";
+
+/// The objects of all files, but for hooks; `None` without a file.
+pub(super) fn rendered(files: &[PathBuf]) -> Result<Option<Vec<Value>>, Failure> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let mut rendered = Vec::new();
+    for file in files {
+        let of_file = objects(&io::read(file)?).map_err(|refused| in_file(&file.display(), &refused))?;
+        let objects = of_file.into_iter().map(|(_, object)| object);
+        rendered.extend(objects.filter(|object| annotation(object, HOOK_ANNOTATION).is_none()));
+    }
+    Ok(Some(rendered))
+}
+
+/// What becomes of the objects that the cluster holds, and of those that are new.
+pub(super) async fn told(
+    client: Client,
+    release: &Release<'_>,
+    held: &[Value],
+    mut rendered: Vec<Value>,
+    snapshot: &Snapshot,
+) -> Result<Told, Failure> {
+    // Neither read nor shown: a value of a Secret passes through nobody.
+    let all = rendered.len();
+    rendered.retain(|object| !is_secret(object));
+    let secrets = all - rendered.len();
+
+    let mut upgrade = Upgrade::of(client, release.name, release.namespace);
+    let mut becoming = Vec::new();
+    for object in rendered {
+        let upgraded = upgrade.object(&object, &without_ours).await?;
+        becoming.push(Becoming::of(upgraded));
+    }
+    let is_rendered = |object: &Value| {
+        becoming
+            .iter()
+            .any(|one| id(&one.shown, release) == id(object, release))
+    };
+    let is_kept = |object: &Value| annotation(object, RESOURCE_POLICY_ANNOTATION) == Some("keep");
+    let gone = held.iter().filter(|object| {
+        annotation(object, RELEASE_ANNOTATION) == Some(release.name)
+            && !is_rendered(object)
+            && !is_kept(object)
+    });
+    let gone: Vec<Becoming> = gone.cloned().map(Becoming::gone).collect();
+    becoming.extend(gone);
+
+    let views = becoming.iter().map(|one| ObjectView::read(&one.shown));
+    let views: Vec<ObjectView<'_>> = views
+        .collect::<Result<_, _>>()
+        .map_err(|_| Failure::Refused("an object has a key twice; give each key once".to_owned()))?;
+    let surveyed = survey(&views, snapshot, &Fresh);
+    let outlooks: Vec<Outlook> = becoming
+        .iter()
+        .zip(surveyed)
+        .map(|(one, surveyed)| one.outlook(surveyed))
+        .collect();
+    Ok(Told {
+        summary: summary(release, &outlooks, secrets),
+        outlooks,
+        done: "upgraded",
+    })
+}
+
+/// An object, and what becomes of it.
+struct Becoming {
+    /// What is judged: the object as it would be, or else as it is.
+    shown: Value,
+    before: Option<Value>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// It is, or will be, there.
+    There,
+    Gone,
+    Refused(String),
+}
+
+impl Becoming {
+    fn of(Upgraded { sent, before, after }: Upgraded) -> Self {
+        let (shown, kind) = match after {
+            Ok(after) => (after, Kind::There),
+            Err(why) => (sent, Kind::Refused(why)),
+        };
+        Self { shown, before, kind }
+    }
+
+    fn gone(object: Value) -> Self {
+        Self {
+            shown: object,
+            before: None,
+            kind: Kind::Gone,
+        }
+    }
+
+    fn outlook(&self, surveyed: Surveyed) -> Outlook {
+        let fate = match (&self.kind, &self.before) {
+            (Kind::Gone, _) => Fate::Deleted,
+            (Kind::Refused(why), _) => Fate::Refused(why.clone()),
+            (Kind::There, None) => Fate::Created(Change {
+                patch: json_patch::Patch(Vec::new()),
+                before: String::new(),
+                after: yaml(&self.shown),
+            }),
+            (Kind::There, Some(before)) => {
+                let [old, new] = [before, &self.shown].map(readable);
+                let patch = json_patch::diff(&old, &new);
+                if patch.0.is_empty() {
+                    Fate::Unchanged
+                } else {
+                    Fate::Changed(Change {
+                        patch,
+                        before: yaml(before),
+                        after: yaml(&self.shown),
+                    })
+                }
+            }
+        };
+        let is_told = matches!(self.kind, Kind::There) && !surveyed.standing.is_right();
+        let note = is_told.then(|| {
+            let standing = surveyed.standing;
+            format!("it would be {}: {}", standing.code(), standing.sentence())
+        });
+        Outlook {
+            rolls: self.before.as_ref().and_then(|before| match fate {
+                Fate::Changed(_) => rolls(before, &self.shown),
+                _ => None,
+            }),
+            surveyed,
+            fate,
+            notes: note.into_iter().collect(),
+        }
+    }
+}
+
+fn summary(release: &Release<'_>, outlooks: &[Outlook], secrets: usize) -> String {
+    let changed = count(outlooks, |fate| matches!(fate, Fate::Changed(_)));
+    let mut text = format!(
+        "{changed} of {} objects of release {} would change",
+        outlooks.len(),
+        release.name
+    );
+    let others: [(usize, &str); 3] = [
+        (
+            count(outlooks, |fate| matches!(fate, Fate::Created(_))),
+            "would be created",
+        ),
+        (
+            count(outlooks, |fate| matches!(fate, Fate::Deleted)),
+            "would be deleted",
+        ),
+        (
+            count(outlooks, |fate| matches!(fate, Fate::Refused(_))),
+            "would be refused",
+        ),
+    ];
+    for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ", {count} {what}");
+    }
+    text.push('\n');
+    if secrets > 0 {
+        let _ = writeln!(text, "Secrets are not compared: {secrets}");
+    }
+    text
+}
+
+/// The object as its user made it.
+fn without_ours(object: &Value) -> Value {
+    let mut without = object.clone();
+    if let Ok(view) = ObjectView::read(object) {
+        // A record that does not fit the object leaves it as it is.
+        let _is_taken_out = json_patch::patch(&mut without, &engine::unplan(&view).patch);
+    }
+    without
+}
+
+fn is_secret(object: &Value) -> bool {
+    object["apiVersion"] == json!("v1") && object["kind"] == json!("Secret")
+}
+
+/// API group, kind, namespace and name.
+fn id<'v>(object: &'v Value, release: &Release<'v>) -> (&'v str, Option<&'v str>, &'v str, Option<&'v str>) {
+    let metadata = &object["metadata"];
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let namespace = metadata["namespace"].as_str().unwrap_or(release.namespace);
+    (
+        group,
+        object["kind"].as_str(),
+        namespace,
+        metadata["name"].as_str(),
+    )
+}
+
+fn annotation<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
+    object["metadata"]["annotations"][key].as_str()
+}
