@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it counted")]
 
+#[path = "support/policies.rs"]
+mod policies;
 #[path = "support/engine.rs"]
 mod support;
 
@@ -19,6 +21,7 @@ use alumet_injector::{
     names::Component,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
+use policies::among;
 use serde_json::{Value, json};
 use support::{Remembered, allocations};
 
@@ -231,5 +234,30 @@ fn admission(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, admission);
+/// A review of a pod among ten policies and among ten thousand, of which as many apply.
+fn many_policies(criterion: &mut Criterion) {
+    let body = body("CREATE", &pod());
+    let mut group = criterion.benchmark_group("admission of a pod among policies");
+    for count in [0, 10, 10_000] {
+        let snapshot = among(count, "test");
+        let annotation = values();
+        let setups = Remembered(Fresh.setup(
+            &snapshot,
+            SetupKey {
+                component: Component::RelayClient,
+                values: Some(&annotation),
+                release: None,
+                namespace: Some("test"),
+                agent_version: None,
+                policies: &[],
+            },
+        ));
+        group.bench_function(count.to_string(), |bencher| {
+            bencher.iter(|| respond(&snapshot, &setups, black_box(&body)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, admission, many_policies);
 criterion_main!(benches);

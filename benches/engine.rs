@@ -2,10 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it counted")]
 
+#[path = "support/policies.rs"]
+mod policies;
 #[path = "support/engine.rs"]
 mod support;
 
-use std::{collections::BTreeMap, hint::black_box};
+use std::hint::black_box;
 
 use alumet_injector::{
     agent_config::{Request, configure, values::AgentValues},
@@ -16,13 +18,10 @@ use alumet_injector::{
         setup::{Fresh, SetupKey, Setups, Snapshot},
     },
     names::Component,
-    policy::{
-        index::PolicyIndex,
-        model::{Defaults, Match, Policy, Scope},
-        selector::{Operator, Requirement, Selector},
-    },
+    policy::index::PolicyIndex,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use policies::{among, policies};
 use serde_json::{Value, json};
 use support::{Remembered, allocations};
 
@@ -163,51 +162,6 @@ fn engine(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// How many policies select the DaemonSet, however many there are.
-const MATCHING: usize = 5;
-
-/// So many policies, told apart by component, by labels of the namespace and by labels of the pods.
-fn policies(count: usize) -> Vec<Policy> {
-    let selector = |key: &str, value: String| {
-        let requirement = Requirement::new(key.to_owned(), Operator::In, vec![value]);
-        Selector::new(vec![requirement.expect("it is a requirement")])
-    };
-    let everything = Match::default;
-    let policy = |number: usize| {
-        let selects = match number {
-            0..MATCHING => Match {
-                components: vec![Component::RelayClient],
-                namespace_selector: selector("team", "mine".to_owned()),
-                ..everything()
-            },
-            _ if number.is_multiple_of(3) => Match {
-                components: vec![Component::RelayServer],
-                ..everything()
-            },
-            _ if number % 3 == 1 => Match {
-                namespace_selector: selector("team", format!("team-{number}")),
-                ..everything()
-            },
-            _ => Match {
-                object_selector: selector("app.kubernetes.io/instance", format!("release-{number}")),
-                ..everything()
-            },
-        };
-        Policy {
-            scope: Scope::Cluster,
-            name: format!("policy-{number}"),
-            priority: 0,
-            selects,
-            defaults: Defaults {
-                image_pull_secrets: vec![format!("secret-{number}")],
-                ..Defaults::default()
-            },
-            on_error: None,
-        }
-    };
-    (0..count).map(policy).collect()
-}
-
 /// Ten policies and ten thousand, of which as many apply.
 fn many_policies(criterion: &mut Criterion) {
     let text = daemon_set().to_string();
@@ -217,13 +171,10 @@ fn many_policies(criterion: &mut Criterion) {
         namespace: Known::Known("n"),
         ..Facts::RENDER
     };
-    let labels = BTreeMap::from([("team".to_owned(), "mine".to_owned())]);
     let mut group = criterion.benchmark_group("policies");
     group.sample_size(30);
     for count in [0, 10, 10_000] {
-        let mut policies = PolicyIndex::new(policies(count));
-        policies.know_namespace("n", &labels);
-        let snapshot = Snapshot { policies };
+        let snapshot = among(count, "n");
         let key = SetupKey {
             component: Component::RelayClient,
             values: Some(&annotation),

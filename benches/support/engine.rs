@@ -11,10 +11,11 @@ use std::{
 
 use alumet_injector::engine::setup::{Setup, SetupKey, Setups, Snapshot};
 
-/// The system's allocator, counting calls.
+/// The system's allocator, counting calls and bytes.
 struct Counting;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 #[expect(
     unsafe_code,
@@ -24,10 +25,12 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -40,6 +43,14 @@ pub(crate) fn allocations<T>(work: impl FnOnce() -> T) -> usize {
     let before = CALLS.load(Ordering::Relaxed);
     black_box(work());
     CALLS.load(Ordering::Relaxed) - before
+}
+
+/// What `work` gives, and how many bytes of memory that holds.
+pub(crate) fn held<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = BYTES.load(Ordering::Relaxed);
+    let result = black_box(work());
+    let after = BYTES.load(Ordering::Relaxed);
+    (result, after.saturating_sub(before))
 }
 
 /// Gives one setup, as a memo would.
