@@ -56,11 +56,8 @@ impl About {
 fn own(question: &Question<'_>, object: &ObjectView<'_>, namespace: String) -> Option<About> {
     let meta = object.meta();
     let name = question.name.as_deref().filter(|name| !name.is_empty());
-    // The prefix of a name that the API server completes ends in a hyphen, with which no name ends.
-    let name = name
-        .or_else(|| meta.name.text())
-        .or_else(|| meta.generate_name.text())?;
-    let name = short(name.trim_end_matches(['-', '.']));
+    // The API server may still have to make a name, and then there is nothing yet to look at.
+    let name = short(name.or_else(|| meta.name.text())?);
     (!name.is_empty()).then(|| About {
         api_version: short(object.api_version.text().unwrap_or_default()),
         kind: short(object.kind.text().unwrap_or_default()),

@@ -45,7 +45,7 @@ pub struct Serve {
     /// Write an Event about each object that opted in and was not injected, or only with warnings.
     ///
     /// About a pod it is an Event of its controller. The same is not told again within five minutes, and no more than 60
-    /// Events are written in a minute. It needs the right to create and patch `events` of the group `events.k8s.io`.
+    /// Events are written in a minute. It needs the right to create `events` of the group `events.k8s.io`.
     #[arg(long)]
     pub events: bool,
     /// Where the certificate is kept instead.

@@ -1,7 +1,7 @@
 //! Events: what became of an object, where its owner looks for it (`kubectl describe`, `kubectl get events`).
 //!
-//! It needs the verbs `create` and `patch` on `events` of the group `events.k8s.io`. Telling never waits: what is told
-//! goes through a limit and a bounded queue, and is written beside.
+//! It needs the verb `create` on `events` of the group `events.k8s.io`. Telling never waits: what is told goes through a
+//! limit and a bounded queue, and is written beside.
 
 mod limit;
 
@@ -102,14 +102,19 @@ impl Events {
     /// Has an Event written, soon; unless the same was told of the same object some minutes ago, or there are too many:
     /// then it is dropped, and this is false.
     pub fn tell(&self, notice: Notice) -> bool {
-        let verdict = {
-            let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
-            limit.ask(id(&notice), Instant::now())
-        };
-        let is_dropped = match verdict {
-            Verdict::Repeated => false,
-            Verdict::TooMany => true,
-            Verdict::Tell => self.queue.try_send(notice).is_err(),
+        // Its place comes first: what finds none was not told.
+        let is_dropped = match self.queue.try_reserve() {
+            Err(_) => true,
+            Ok(place) => {
+                let verdict = {
+                    let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+                    limit.ask(id(&notice), Instant::now())
+                };
+                if verdict == Verdict::Tell {
+                    place.send(notice);
+                }
+                verdict == Verdict::TooMany
+            }
         };
         if is_dropped {
             self.tally.dropped.fetch_add(1, Ordering::Relaxed);
@@ -136,9 +141,11 @@ impl Events {
 impl Writer {
     /// Writes for as long as it runs; it does not end.
     pub async fn write(mut self, client: Client) {
-        let recorder = Recorder::new(client, Reporter::from(REPORTER));
+        let reporter = Reporter::from(REPORTER);
         let mut is_failing = false;
         while let Some(notice) = self.queue.recv().await {
+            // A recorder that remembers would count a repetition in the Event that is there, with the sentence of then.
+            let recorder = Recorder::new(client.clone(), reporter.clone());
             match write(&recorder, &notice).await {
                 Ok(()) => {
                     self.tally.written.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +200,7 @@ async fn write(recorder: &Recorder, notice: &Notice) -> Result<(), Error> {
     })
 }
 
-/// The same object and the same code are the same thing told.
+/// The same sentence about the same object is the same thing told.
 fn id(notice: &Notice) -> u64 {
     let ObjectReference {
         kind,
@@ -203,7 +210,7 @@ fn id(notice: &Notice) -> u64 {
         ..
     } = &notice.about;
     let mut hasher = DefaultHasher::new();
-    (kind, namespace, name, uid, notice.code).hash(&mut hasher);
+    (kind, namespace, name, uid, notice.code, &notice.sentence).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -284,5 +291,38 @@ mod tests {
         assert!(waiting <= QUEUE);
         assert_eq!(dropped, 99 - waiting);
         assert_eq!(events.counts().dropped, dropped as u64);
+    }
+
+    #[tokio::test]
+    async fn what_found_no_place_is_told_when_there_is_one() {
+        let (events, mut writer) = events();
+        let notice = |name: &str| Notice {
+            about: ObjectReference {
+                name: Some(name.to_owned()),
+                ..ObjectReference::default()
+            },
+            code: "failed",
+            sentence: String::new(),
+        };
+        for _ in 0..QUEUE {
+            events.queue.try_send(notice("before")).unwrap();
+        }
+        assert!(!events.tell(notice("it")));
+        assert_eq!(writer.queue.recv().await, Some(notice("before")));
+        assert!(events.tell(notice("it")));
+        assert_eq!(writer.queue.len(), QUEUE);
+    }
+
+    #[tokio::test]
+    async fn another_sentence_about_an_object_is_told_at_once() {
+        let (events, writer) = events();
+        for sentence in ["rapll", "perff", "rapll"] {
+            events.tell(Notice {
+                about: ObjectReference::default(),
+                code: "unknown-plugin",
+                sentence: sentence.to_owned(),
+            });
+        }
+        assert_eq!(writer.queue.len(), 2);
     }
 }

@@ -229,7 +229,7 @@ fn all_is_well_with_a_self_managed_installation(cluster: &Cluster) {
     let place = Place::self_managed(cluster);
     let secret = format!("{}-serving-cert", place.injector.release);
     let rights = format!(
-        "{}: it has the 15 rights that the injector needs in this mode",
+        "{}: it has the 14 rights that the injector needs in this mode",
         place.injector.release
     );
     assert_well(cluster, &place, &secret, &rights);

@@ -217,7 +217,7 @@ fn the_installed_chart_gives_the_right_to_write_events_and_to_read_none(cluster:
     assert_eq!(rules.len(), 1, "{role:#}");
     assert_eq!(texts(&rules[0], "apiGroups"), ["events.k8s.io"]);
     assert_eq!(texts(&rules[0], "resources"), ["events"]);
-    assert_eq!(texts(&rules[0], "verbs"), ["create", "patch"]);
+    assert_eq!(texts(&rules[0], "verbs"), ["create"]);
 }
 
 fn without_the_right_it_says_so_once_and_goes_on(cluster: &Cluster) {

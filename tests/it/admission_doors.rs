@@ -141,3 +141,22 @@ fn the_namespace_of_the_request_counts_where_the_object_says_none() {
     assert_eq!(answer.decision.namespace.as_deref(), Some("of-the-request"));
     assert_eq!(answer.decision.name, "alumet-");
 }
+
+#[test]
+fn nobody_is_told_of_an_object_that_has_no_name_yet() {
+    let mut job = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {
+            "name": "backup", "labels": {"injector.alumet.dev/component": "agent"},
+            "annotations": {"injector.alumet.dev/values": "{"},
+        },
+        "spec": {"template": {"spec": {"containers": [{"name": "agent"}]}}},
+    });
+    let about = |job: &Value| answered(&review("CREATE", Some("n"), job)).0.decision.about;
+    assert_eq!(about(&job).map(|about| about.name).as_deref(), Some("backup"));
+    let metadata = job["metadata"].as_object_mut().unwrap();
+    metadata.remove("name");
+    // The API server makes a name of it after admission, and another object may have the bare one.
+    metadata.insert("generateName".to_owned(), json!("backup-"));
+    assert_eq!(about(&job), None);
+}

@@ -5,8 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// For this long the same is not told again of the same object. Shorter than the six minutes in which kube's recorder
-/// makes a repetition part of the Event that is there.
+/// For this long the same is not told again of the same object.
 const QUIET: Duration = Duration::from_mins(5);
 
 /// So many Events a minute at most. A namespace full of bad pods is known by some of them.

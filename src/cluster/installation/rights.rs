@@ -145,7 +145,7 @@ const NEEDS: &[Need] = &[
         argument: "--events",
         group: "events.k8s.io",
         resource: "events",
-        verbs: &["create", "patch"],
+        verbs: &["create"],
         of: Of::All,
     },
 ];
