@@ -1,5 +1,7 @@
 //! The marked objects that a cluster holds.
 
+use std::io;
+
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectList},
@@ -8,11 +10,15 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Error, asked, listed};
+use super::{Error, asked, kinds::Kind, listed};
 use crate::names::{COMPONENT_LABEL, INSTANCE_LABEL, RELEASE_ANNOTATION, STATUS_ANNOTATION};
 
-/// Objects of one answer; the next one goes on where it ended.
-const PAGE: u32 = 250;
+/// Whole objects of one answer; the next one goes on where it ended. An object may have 1.5 MiB, and whoever may create
+/// objects may mark them.
+const PAGE: u32 = 20;
+
+/// Pods of one answer, by their metadata alone.
+const PAGE_OF_PODS: u32 = 100;
 
 /// Most objects of one kind. A release has a handful, so more are somebody's mistake.
 const MOST: usize = 10_000;
@@ -20,15 +26,8 @@ const MOST: usize = 10_000;
 /// Most pods that are read whole.
 const MOST_PODS: usize = 500;
 
-/// The kinds that are read whole: API group and kind, both of version `v1`.
-const KINDS: [(&str, &str); 6] = [
-    ("", "ConfigMap"),
-    ("apps", "DaemonSet"),
-    ("apps", "Deployment"),
-    ("apps", "StatefulSet"),
-    ("batch", "Job"),
-    ("batch", "CronJob"),
-];
+/// Most bytes of JSON in all objects together.
+const MOST_BYTES: usize = 32 << 20;
 
 /// What there is.
 #[derive(Debug, Default)]
@@ -38,6 +37,20 @@ pub struct Inventory {
     pub objects: Vec<Value>,
     /// Why there may be more.
     pub unread: Vec<Unread>,
+    /// Bytes of the objects, as JSON.
+    bytes: usize,
+}
+
+impl Inventory {
+    fn put(&mut self, kind: &Kind, object: Value) -> Result<(), Unread> {
+        let bytes = self.bytes + weight(&object);
+        if bytes > MOST_BYTES {
+            return Err(Unread::TooLarge { kind: kind.name });
+        }
+        self.bytes = bytes;
+        self.objects.push(object);
+        Ok(())
+    }
 }
 
 /// Why some objects are not in the inventory.
@@ -54,69 +67,101 @@ pub enum Unread {
         /// How many are read.
         most: usize,
     },
+    /// They are larger than what is read.
+    #[error(
+        "marked objects hold more than {} MiB in all, and from some {kind} on they are not looked at; take the label \
+         {COMPONENT_LABEL} off what is not Alumet's",
+        MOST_BYTES >> 20
+    )]
+    TooLarge {
+        /// The kind at which the reading ended.
+        kind: &'static str,
+    },
 }
 
-/// Lists the marked objects of a namespace, or of all of them. A kind that cannot be listed leaves the others.
-pub async fn take(client: &Client, namespace: Option<&str>) -> Inventory {
-    let mut inventory = Inventory::default();
-    for (group, kind) in KINDS {
-        let resource = resource(group, kind);
-        let api: Api<DynamicObject> = in_namespace(client, namespace, &resource);
-        let list = |params| {
-            let api = api.clone();
-            async move { api.list(&params).await }
+/// Lists the marked objects of these kinds in a namespace, or in all of them. A kind that cannot be listed leaves the
+/// others.
+pub async fn take(client: &Client, namespace: Option<&str>, kinds: &[Kind]) -> Inventory {
+    let mut taking = Taking {
+        client,
+        namespace,
+        inventory: Inventory::default(),
+    };
+    for kind in kinds {
+        let taken = match kind.name {
+            "Pod" => taking.pods(kind).await,
+            _ => taking.kind(kind).await,
         };
-        match pages(&resource, list).await {
-            Ok((objects, rest)) => {
-                let objects = objects.into_iter().map(|object| whole(&resource, object));
-                inventory.objects.extend(objects);
-                inventory
-                    .unread
-                    .extend(rest.then_some(Unread::TooMany { kind, most: MOST }));
+        if let Err(unread) = taken {
+            taking.inventory.unread.push(unread);
+        }
+    }
+    taking.inventory
+}
+
+/// An inventory in the making.
+struct Taking<'a> {
+    client: &'a Client,
+    namespace: Option<&'a str>,
+    inventory: Inventory,
+}
+
+impl Taking<'_> {
+    async fn kind(&mut self, kind: &Kind) -> Result<(), Unread> {
+        let resource = resource(kind);
+        let api: Api<DynamicObject> = in_namespace(self.client, self.namespace, &resource);
+        let mut pages = Pages::of(&resource, PAGE);
+        let mut count = 0;
+        while let Some(objects) = pages.next(async |params| api.list(params).await).await? {
+            for object in objects {
+                if count == MOST {
+                    return Err(Unread::TooMany {
+                        kind: kind.name,
+                        most: MOST,
+                    });
+                }
+                count += 1;
+                self.inventory.put(kind, whole(&resource, object))?;
             }
-            Err(error) => inventory.unread.push(error.into()),
         }
+        Ok(())
     }
-    if let Err(error) = pods(client, namespace, &mut inventory).await {
-        inventory.unread.push(error.into());
+
+    /// Reads the pods without a record whole; of the others their metadata have come by, and that is enough.
+    async fn pods(&mut self, kind: &Kind) -> Result<(), Unread> {
+        let resource = resource(kind);
+        let api: Api<DynamicObject> = in_namespace(self.client, self.namespace, &resource);
+        let mut pages = Pages::of(&resource, PAGE_OF_PODS);
+        let mut count = 0;
+        while let Some(pods) = pages.next(async |params| api.list_metadata(params).await).await? {
+            for PartialObjectMeta { metadata, .. } in pods {
+                let annotations = metadata.annotations.unwrap_or_default();
+                let (Some(name), Some(of)) = (metadata.name, metadata.namespace) else {
+                    continue;
+                };
+                if annotations.contains_key(STATUS_ANNOTATION) {
+                    continue;
+                }
+                if count == MOST_PODS {
+                    return Err(Unread::TooMany {
+                        kind: kind.name,
+                        most: MOST_PODS,
+                    });
+                }
+                count += 1;
+                let api: Api<DynamicObject> = in_namespace(self.client, Some(&of), &resource);
+                // One that is gone meanwhile is not missed.
+                if let Some(pod) = asked("get", "pods", api.get(&name)).await? {
+                    self.inventory.put(kind, whole(&resource, pod))?;
+                }
+            }
+        }
+        Ok(())
     }
-    inventory
 }
 
-/// Reads the pods without a record whole; of the others their metadata have come by, and that is enough.
-async fn pods(client: &Client, namespace: Option<&str>, inventory: &mut Inventory) -> Result<(), Error> {
-    let resource = resource("", "Pod");
-    let api: Api<DynamicObject> = in_namespace(client, namespace, &resource);
-    let list = |params| {
-        let api = api.clone();
-        async move { api.list_metadata(&params).await }
-    };
-    let (all, mut rest) = pages(&resource, list).await?;
-    let has_record = |pod: &PartialObjectMeta<DynamicObject>| {
-        let annotations = pod.metadata.annotations.as_ref();
-        annotations.is_some_and(|annotations| annotations.contains_key(STATUS_ANNOTATION))
-    };
-    let without: Vec<_> = all.into_iter().filter(|pod| !has_record(pod)).collect();
-    rest |= without.len() > MOST_PODS;
-    for pod in without.into_iter().take(MOST_PODS) {
-        let (Some(name), Some(of)) = (pod.metadata.name, pod.metadata.namespace) else {
-            continue;
-        };
-        let api: Api<DynamicObject> = in_namespace(client, Some(&of), &resource);
-        // One that is gone meanwhile is not missed.
-        if let Some(pod) = asked("get", "pods", api.get(&name)).await? {
-            inventory.objects.push(whole(&resource, pod));
-        }
-    }
-    let most = MOST_PODS;
-    inventory
-        .unread
-        .extend(rest.then_some(Unread::TooMany { kind: "Pod", most }));
-    Ok(())
-}
-
-fn resource(group: &str, kind: &str) -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind))
+fn resource(kind: &Kind) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, "v1", kind.name), kind.plural)
 }
 
 fn in_namespace(client: &Client, namespace: Option<&str>, resource: &ApiResource) -> Api<DynamicObject> {
@@ -126,34 +171,73 @@ fn in_namespace(client: &Client, namespace: Option<&str>, resource: &ApiResource
     }
 }
 
-/// Every page of a list, and whether there would be more.
-async fn pages<K, F>(resource: &ApiResource, list: impl Fn(ListParams) -> F) -> Result<(Vec<K>, bool), Error>
-where
-    K: Clone + DeserializeOwned,
-    F: Future<Output = kube::Result<ObjectList<K>>>,
-{
-    let name = if resource.group.is_empty() {
-        resource.plural.clone()
-    } else {
-        format!("{}.{}", resource.plural, resource.group)
-    };
-    let mut objects = Vec::new();
-    let mut params = ListParams::default().labels(COMPONENT_LABEL).limit(PAGE);
-    while let Some(page) = listed(&name, list(params.clone())).await? {
-        objects.extend(page.items);
-        let next = page.metadata.continue_.filter(|token| !token.is_empty());
-        if objects.len() >= MOST {
-            return Ok((objects, next.is_some()));
+/// The pages of a list.
+struct Pages {
+    resource: String,
+    params: ListParams,
+    is_last: bool,
+}
+
+impl Pages {
+    /// Of the marked objects.
+    fn of(resource: &ApiResource, size: u32) -> Self {
+        Self {
+            resource: if resource.group.is_empty() {
+                resource.plural.clone()
+            } else {
+                format!("{}.{}", resource.plural, resource.group)
+            },
+            params: ListParams::default().labels(COMPONENT_LABEL).limit(size),
+            is_last: false,
         }
-        let Some(next) = next else { break };
-        params = params.continue_token(&next);
     }
-    Ok((objects, false))
+
+    /// The next page, while there is one.
+    async fn next<K: Clone + DeserializeOwned>(
+        &mut self,
+        list: impl AsyncFnOnce(&ListParams) -> kube::Result<ObjectList<K>>,
+    ) -> Result<Option<Vec<K>>, Error> {
+        if self.is_last {
+            return Ok(None);
+        }
+        let Some(page) = listed(&self.resource, list(&self.params)).await? else {
+            return Ok(None);
+        };
+        let next = page.metadata.continue_.filter(|token| !token.is_empty());
+        self.is_last = next.is_none();
+        self.params.continue_token = next;
+        Ok(Some(page.items))
+    }
+}
+
+/// How many bytes the object has as JSON.
+fn weight(object: &Value) -> usize {
+    struct Counter(usize);
+
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    // A value can be written, and a counter takes everything.
+    let _counted = serde_json::to_writer(&mut counter, object);
+    counter.0
 }
 
 /// The object as a manifest has it: an element of a list does not say its kind.
 fn whole(resource: &ApiResource, object: DynamicObject) -> Value {
-    let DynamicObject { metadata, data, .. } = object;
+    let DynamicObject {
+        mut metadata, data, ..
+    } = object;
+    // Who wrote which field is half of an object, and nobody asks here.
+    metadata.managed_fields = None;
     let mut whole = serde_json::json!({"apiVersion": resource.api_version, "kind": resource.kind});
     whole["metadata"] = serde_json::to_value(metadata).unwrap_or_default();
     if let (Some(whole), Value::Object(data)) = (whole.as_object_mut(), data) {
@@ -167,4 +251,31 @@ pub fn release(object: &Value) -> Option<&str> {
     let metadata = object.get("metadata")?;
     let text = |part: &str, key: &str| metadata.get(part)?.get(key)?.as_str();
     text("annotations", RELEASE_ANNOTATION).or_else(|| text("labels", INSTANCE_LABEL))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Inventory, MOST_BYTES, Unread};
+    use crate::cluster::kinds::KINDS;
+
+    #[test]
+    fn all_objects_together_are_bounded_and_what_does_not_fit_is_told() {
+        let mut inventory = Inventory::default();
+        let object = json!({"data": {"config": "x".repeat(1 << 20)}});
+        let mut put = || inventory.put(&KINDS[0], object.clone());
+        for _ in 0..31 {
+            put().unwrap();
+        }
+        let Err(unread @ Unread::TooLarge { .. }) = put() else {
+            panic!("it fits");
+        };
+        assert_eq!(
+            unread.to_string(),
+            "marked objects hold more than 32 MiB in all, and from some ConfigMap on they are not looked at; take the \
+             label injector.alumet.dev/component off what is not Alumet's"
+        );
+        assert!(inventory.bytes <= MOST_BYTES && inventory.objects.len() == 31);
+    }
 }

@@ -16,12 +16,12 @@ pub struct Kind {
 /// All of them, each in version `v1`.
 pub const KINDS: [Kind; 7] = [
     of("", "ConfigMap", "configmaps", "cm"),
-    of("", "Pod", "pods", "po"),
     of("apps", "DaemonSet", "daemonsets", "ds"),
     of("apps", "Deployment", "deployments", "deploy"),
     of("apps", "StatefulSet", "statefulsets", "sts"),
-    of("batch", "Job", "jobs", "job"),
     of("batch", "CronJob", "cronjobs", "cj"),
+    of("batch", "Job", "jobs", "job"),
+    of("", "Pod", "pods", "po"),
 ];
 
 const fn of(group: &'static str, name: &'static str, plural: &'static str, short: &'static str) -> Kind {
@@ -31,6 +31,14 @@ const fn of(group: &'static str, name: &'static str, plural: &'static str, short
         plural,
         short,
     }
+}
+
+/// All but those of these names.
+pub fn without(names: &[&str]) -> Vec<Kind> {
+    KINDS
+        .into_iter()
+        .filter(|kind| !names.contains(&kind.name))
+        .collect()
 }
 
 impl Kind {

@@ -16,6 +16,7 @@ use crate::{
     cli::{Output, Status},
     cluster::{
         inventory::{self, Inventory, Unread},
+        kinds::KINDS,
         policies::{Policies, fetch},
         registered::{Registered, registered},
     },
@@ -106,7 +107,7 @@ async fn read(
 ) -> Result<(Vec<Registered>, Policies, Inventory), Failure> {
     let webhooks = registered(client.clone()).await?;
     let policies = fetch(client.clone(), of_files).await?;
-    let inventory = inventory::take(&client, namespace).await;
+    let inventory = inventory::take(&client, namespace, &KINDS).await;
     Ok((webhooks, policies, inventory))
 }
 
@@ -114,7 +115,7 @@ fn tell(webhooks: Vec<Registered>, policies: Policies, inventory: Inventory) -> 
     let Policies { index, problems } = policies;
     let in_force = index.policies().len();
     let snapshot = Snapshot { policies: index };
-    let Inventory { objects, unread } = inventory;
+    let Inventory { objects, unread, .. } = inventory;
     // What the API server gives is an object.
     let views: Vec<(&Value, ObjectView<'_>)> = objects
         .iter()

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::{Installation, Said, Scope, Seen, Unseen, Webhook, read::seen};
 use crate::{
-    cluster::inventory::{self, Inventory, Unread},
+    cluster::{
+        inventory::{self, Inventory, Unread},
+        kinds::without,
+    },
     names::{
         COMPONENT_LABEL, CONFIG_KEY, HOOK_ANNOTATION, INJECT_LABEL, NAME_LABEL, OWN_NAME, STATUS_ANNOTATION,
     },
@@ -43,11 +46,12 @@ pub(super) struct Marked {
 
 /// All marked objects of the scope.
 pub(super) async fn marked(client: &Client, scope: &Scope) -> Seen<Vec<Marked>> {
-    let Inventory { objects, unread } = inventory::take(client, scope.namespace.as_deref()).await;
+    let kinds = without(&["Pod", "Job"]);
+    let Inventory { objects, unread, .. } = inventory::take(client, scope.namespace.as_deref(), &kinds).await;
     match unread.into_iter().next() {
         None => Ok(objects.iter().filter_map(of_object).collect()),
         Some(Unread::Refused(error)) => seen(Err(error)),
-        Some(many @ Unread::TooMany { .. }) => Err(Unseen::Failed(many.to_string())),
+        Some(many) => Err(Unseen::Failed(many.to_string())),
     }
 }
 

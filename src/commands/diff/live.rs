@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::outlook::{Outlook, entry};
 use crate::{
     cli::{ClusterArgs, FactsArgs, Output},
-    cluster::inventory,
+    cluster::{inventory, kinds::without},
     commands::{
         cluster::with_client,
         exit::{Exit, Failure},
@@ -81,15 +81,15 @@ pub(super) fn run(
     Ok(if is_refused { Exit::Refused } else { Exit::Done })
 }
 
-/// The marked objects of the release, without those that its workloads make.
+/// The marked objects of the release, without the pods that its workloads make.
 async fn held(client: &Client, release: &Release<'_>) -> Result<Vec<Value>, Failure> {
     let Release { name, namespace } = release;
-    let inventory = inventory::take(client, Some(namespace)).await;
+    let inventory = inventory::take(client, Some(namespace), &without(&["Pod"])).await;
     for unread in &inventory.unread {
         io::complain(&format!("warning: {}\n", with_causes(unread)));
     }
     let mut held = inventory.objects;
-    held.retain(|object| inventory::release(object) == Some(name) && object["kind"] != "Pod");
+    held.retain(|object| inventory::release(object) == Some(name));
     if held.is_empty() {
         return Err(Failure::Refused(format!(
             "release {name}: no marked object of it is in namespace {namespace}; `alumet-injector status` lists the \

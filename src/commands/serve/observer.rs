@@ -11,6 +11,7 @@ use crate::{
     cluster::{
         events::{Events, Notice},
         inventory::{self, Inventory},
+        kinds::KINDS,
     },
     engine::{report::Report, survey::Standing},
     server::{
@@ -25,7 +26,7 @@ pub(super) fn observer(client: Client, worlds: Arc<Worlds>, events: Option<Arc<E
     let take = move || {
         let client = client.clone();
         async move {
-            let Inventory { objects, unread } = inventory::take(&client, None).await;
+            let Inventory { objects, unread, .. } = inventory::take(&client, None, &KINDS).await;
             let unread = unread.iter().map(|unread| with_causes(unread)).collect();
             Held { objects, unread }
         }
