@@ -11,7 +11,7 @@ use crate::{
     finding::{Finding, Severity},
 };
 
-/// More problems of one document help nobody.
+/// More errors of one document help nobody.
 const MOST: usize = 100;
 
 /// What is wrong with one document.
@@ -26,7 +26,7 @@ impl Problems {
         message: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        if self.0.len() < MOST {
+        if !self.is_full() {
             self.0.push(Finding {
                 code: code.code(),
                 severity: Severity::Error,
@@ -35,6 +35,12 @@ impl Problems {
                 mend: mend.into(),
             });
         }
+    }
+
+    /// Whether there are so many errors that no more are taken. Warnings take no error's place.
+    fn is_full(&self) -> bool {
+        let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+        self.0.iter().filter(is_error).count() >= MOST
     }
 
     pub(super) fn bad(&mut self, path: &str, message: &str, mend: impl Into<String>) {
@@ -53,6 +59,10 @@ impl Problems {
     /// Complains of each field of the table that is none, or of another type.
     pub(super) fn check(&mut self, fields: &[Field], table: &Map<String, Value>, path: &str) {
         for (key, value) in table {
+            // To find the nearest name costs more than to find that there is none.
+            if self.is_full() {
+                return;
+            }
             let path = below(path, key);
             match fields.iter().find(|field| field.name == key) {
                 Some(_) if value.is_null() => {}

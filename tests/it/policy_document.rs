@@ -357,3 +357,18 @@ fn no_document_is_too_odd() {
     println!("{taken} documents were taken, {refused} refused");
     assert!(taken >= 50 && refused >= 200, "{taken} {refused}");
 }
+
+#[test]
+fn many_warnings_hide_no_error() {
+    let formulas: Vec<String> = (0..120)
+        .map(|number| format!("f{number}: {{expr: \"${{A{number}}}\"}}"))
+        .collect();
+    let plugins = format!("energyAttribution: {{formulas: {{{}}}}}", formulas.join(", "));
+    let told = problems(&policy(&format!(
+        "{{defaults: {{plugins: {{{plugins}}}, nodeSelector: {{\"!!\": x}}}}}}"
+    )));
+    let lines = |start: &str| told.lines().filter(|line| line.contains(start)).count();
+    assert!(lines("warning[") >= 100, "{told}");
+    assert!(told.contains("spec.defaults.nodeSelector"), "{told}");
+    assert!(lines("error[") >= 1, "{told}");
+}

@@ -48,10 +48,14 @@ impl Room {
                 Severity::Warning,
                 "spec of the pod".to_owned(),
                 format!(
-                    "policies give more variables, pull secrets and tolerations than a pod is given: the {} weakest are left out",
+                    "policies give more variables, pull secrets and tolerations than a pod is given: {} are left out",
                     self.left_out
                 ),
-                format!("give at most {ELEMENTS} of each"),
+                format!(
+                    "give fewer: at most {ELEMENTS} of each, and of all together what {} KiB hold at {BESIDE} bytes and \
+                     the name for each",
+                    BYTES >> 10
+                ),
             )
         })
     }
