@@ -121,7 +121,10 @@ fn judge(
         Outcome::Injected => match (&target, record) {
             // A pod lives with what it was made with, and so does a Job.
             (_, Some(_)) if operation == Operation::Create => (Standing::UpToDate, planned),
-            (Some(target), Some(record)) if record.values == hex16(target.values_hash()) => {
+            // A refresh that nobody has answered is a change that nobody saw.
+            (Some(target), Some(record))
+                if record.values == hex16(target.values_hash()) && !target.refresh =>
+            {
                 (Standing::Lacking, planned)
             }
             _ => (Standing::Missed, planned),

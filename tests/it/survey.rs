@@ -197,6 +197,15 @@ fn what_was_taken_out_by_hand_is_lacking() {
 }
 
 #[test]
+fn a_refresh_that_nobody_answered_is_missed() {
+    let mut objects = installed(&none());
+    for object in &mut objects {
+        object["metadata"]["annotations"][REFRESH_ANNOTATION] = json!("now");
+    }
+    assert_eq!(standings(&objects, &none()), [Standing::Missed; 2]);
+}
+
+#[test]
 fn a_configuration_edited_by_hand_is_left_alone_and_nothing_is_out_of_step_with_it() {
     let [mut config_map, deployment] = installed(&none());
     config_map["data"]["config"] = json!("[plugins.csv]\n");
