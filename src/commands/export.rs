@@ -32,29 +32,38 @@ fn export_policies(args: &ExportPolicies) -> Result<Exit, Failure> {
     let documents = with_client(&args.cluster, async |client| {
         Ok(policies::documents(client).await?)
     })?;
+    let (stream, told) = written(documents);
+    for line in told {
+        io::complain(&format!("{line}\n"));
+    }
+    io::print_text(&stream)?;
+    Ok(Exit::Done)
+}
+
+/// The policies as a stream, and what there is to say.
+fn written(documents: Vec<Value>) -> (String, Vec<String>) {
+    let mut told = Vec::new();
+    if documents.is_empty() {
+        told.push("the cluster has no policies".to_owned());
+    }
     let mut stream = String::new();
     for document in documents {
         let (_, findings) = policy(&document);
         let left_out = any_error(&findings);
         let place = policies::place(&document);
-        for finding in findings {
+        let problems = findings.into_iter().map(|finding| {
             let place = place.clone();
-            io::complain(&format!("{}\n", Problem { place, finding }));
-        }
+            Problem { place, finding }.to_string()
+        });
+        told.extend(problems);
         if left_out {
-            io::complain(&format!(
-                "{place}: left out, for it is not in force as it stands\n"
-            ));
+            told.push(format!("{place}: left out, for it is not in force as it stands"));
         } else {
             stream += "---\n";
             stream += &to_yaml(&as_written(document));
         }
     }
-    if stream.is_empty() {
-        io::complain("the cluster has no policies\n");
-    }
-    io::print_text(&stream)?;
-    Ok(Exit::Done)
+    (stream, told)
 }
 
 /// Nothing is written where nothing could be given, or where `--strict` has a warning fail.
@@ -103,4 +112,40 @@ fn as_written(mut document: Value) -> Value {
         }
     }
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::written;
+
+    #[test]
+    fn a_stream_has_what_is_in_force_and_the_rest_is_told() {
+        let policy = |name: &str, spec| {
+            json!({
+                "apiVersion": "injector.alumet.dev/v1alpha1", "kind": "ClusterInjectionPolicy",
+                "metadata": {"name": name}, "spec": spec,
+            })
+        };
+        let good = policy("good", json!({"defaults": {"env": {"A": "b"}}}));
+        let bad = policy("bad", json!({"defaults": {"env": {"!": "b"}}}));
+        let (stream, told) = written(vec![bad.clone(), good]);
+        assert!(
+            stream.contains("name: good") && !stream.contains("name: bad"),
+            "{stream}"
+        );
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(
+            told[1],
+            "ClusterInjectionPolicy bad: left out, for it is not in force as it stands"
+        );
+
+        let (stream, told) = written(vec![bad]);
+        assert_eq!((stream.as_str(), told.len()), ("", 2), "{told:?}");
+        assert_eq!(
+            written(Vec::new()),
+            (String::new(), vec!["the cluster has no policies".to_owned()])
+        );
+    }
 }
