@@ -175,20 +175,22 @@ fn body(operation: &str, object: &Value) -> Vec<u8> {
     review.to_string().into_bytes()
 }
 
+/// The setup of the relay clients with these values.
+fn remembered(snapshot: &Snapshot) -> Remembered {
+    let key = SetupKey {
+        component: Component::RelayClient,
+        values: Some(&values()),
+        release: None,
+        namespace: Some("test"),
+        agent_version: None,
+        policies: &[],
+    };
+    Remembered(Fresh.setup(snapshot, key))
+}
+
 fn admission(criterion: &mut Criterion) {
     let snapshot = Snapshot::default();
-    let annotation = values();
-    let setups = Remembered(Fresh.setup(
-        &snapshot,
-        SetupKey {
-            component: Component::RelayClient,
-            values: Some(&annotation),
-            release: None,
-            namespace: Some("test"),
-            agent_version: None,
-            policies: &[],
-        },
-    ));
+    let setups = remembered(&snapshot);
     // A pod of a completed template has its record, and its image is still to be decided.
     let template = completed(daemon_set(), Operation::Create, &setups);
     let mut of_a_template = pod();
@@ -240,18 +242,7 @@ fn many_policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("admission of a pod among policies");
     for count in [0, 10, 10_000] {
         let snapshot = among(count, "test");
-        let annotation = values();
-        let setups = Remembered(Fresh.setup(
-            &snapshot,
-            SetupKey {
-                component: Component::RelayClient,
-                values: Some(&annotation),
-                release: None,
-                namespace: Some("test"),
-                agent_version: None,
-                policies: &[],
-            },
-        ));
+        let setups = remembered(&snapshot);
         group.bench_function(count.to_string(), |bencher| {
             bencher.iter(|| respond(&snapshot, &setups, black_box(&body)));
         });

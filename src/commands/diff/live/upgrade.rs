@@ -64,7 +64,7 @@ pub(super) async fn told(
     let is_rendered = |object: &Value| {
         becoming
             .iter()
-            .any(|one| id(&one.shown, release) == id(object, release))
+            .any(|one| id(one.object(), release) == id(object, release))
     };
     let is_kept = |object: &Value| annotation(object, RESOURCE_POLICY_ANNOTATION) == Some("keep");
     let gone = held.iter().filter(|object| {
@@ -72,10 +72,10 @@ pub(super) async fn told(
             && !is_rendered(object)
             && !is_kept(object)
     });
-    let gone: Vec<Becoming> = gone.cloned().map(Becoming::gone).collect();
+    let gone: Vec<Becoming> = gone.cloned().map(Becoming::Gone).collect();
     becoming.extend(gone);
 
-    let views = becoming.iter().map(|one| ObjectView::read(&one.shown));
+    let views = becoming.iter().map(|one| ObjectView::read(one.object()));
     let views: Vec<ObjectView<'_>> = views
         .collect::<Result<_, _>>()
         .map_err(|_| Failure::Refused("an object has a key twice; give each key once".to_owned()))?;
@@ -92,76 +92,72 @@ pub(super) async fn told(
     })
 }
 
-/// An object, and what becomes of it.
-struct Becoming {
-    /// What is judged: the object as it would be, or else as it is.
-    shown: Value,
-    before: Option<Value>,
-    kind: Kind,
-}
-
-enum Kind {
-    /// It is, or will be, there.
-    There,
-    Gone,
-    Refused(String),
+/// What becomes of an object.
+enum Becoming {
+    /// It is there then.
+    There { before: Option<Value>, after: Value },
+    /// The manifests no longer have it.
+    Gone(Value),
+    /// The upgrade would fail at it.
+    Refused { object: Value, why: String },
 }
 
 impl Becoming {
     fn of(Upgraded { sent, before, after }: Upgraded) -> Self {
-        let (shown, kind) = match after {
-            Ok(after) => (after, Kind::There),
-            Err(why) => (sent, Kind::Refused(why)),
-        };
-        Self { shown, before, kind }
+        match after {
+            Ok(after) => Self::There { before, after },
+            Err(why) => Self::Refused { object: sent, why },
+        }
     }
 
-    fn gone(object: Value) -> Self {
-        Self {
-            shown: object,
-            before: None,
-            kind: Kind::Gone,
+    /// What is judged: the object as it would be, or else as it is.
+    fn object(&self) -> &Value {
+        match self {
+            Self::There { after: object, .. } | Self::Gone(object) | Self::Refused { object, .. } => object,
         }
     }
 
     fn outlook(&self, surveyed: Surveyed) -> Outlook {
-        let fate = match (&self.kind, &self.before) {
-            (Kind::Gone, _) => Fate::Deleted,
-            (Kind::Refused(why), _) => Fate::Refused(why.clone()),
-            (Kind::There, None) => Fate::Created(Change {
-                patch: json_patch::Patch(Vec::new()),
-                before: String::new(),
-                after: yaml(&self.shown),
-            }),
-            (Kind::There, Some(before)) => {
-                let [old, new] = [before, &self.shown].map(readable);
-                let patch = json_patch::diff(&old, &new);
-                if patch.0.is_empty() {
-                    Fate::Unchanged
-                } else {
-                    Fate::Changed(Change {
-                        patch,
-                        before: yaml(before),
-                        after: yaml(&self.shown),
-                    })
-                }
-            }
+        let (fate, rolls) = match self {
+            Self::Gone(_) => (Fate::Deleted, None),
+            Self::Refused { why, .. } => (Fate::Refused(why.clone()), None),
+            Self::There { before: None, after } => (Fate::Created(created(after)), None),
+            Self::There {
+                before: Some(before),
+                after,
+            } => match changed(before, after) {
+                Some(change) => (Fate::Changed(change), rolls(before, after)),
+                None => (Fate::Unchanged, None),
+            },
         };
-        let is_told = matches!(self.kind, Kind::There) && !surveyed.standing.is_right();
-        let note = is_told.then(|| {
-            let standing = surveyed.standing;
-            format!("it would be {}: {}", standing.code(), standing.sentence())
-        });
+        let standing = surveyed.standing;
+        let is_wrong = matches!(self, Self::There { .. }) && !standing.is_right();
+        let note = is_wrong.then(|| format!("it would be {}: {}", standing.code(), standing.sentence()));
         Outlook {
-            rolls: self.before.as_ref().and_then(|before| match fate {
-                Fate::Changed(_) => rolls(before, &self.shown),
-                _ => None,
-            }),
             surveyed,
             fate,
+            rolls,
             notes: note.into_iter().collect(),
         }
     }
+}
+
+fn created(after: &Value) -> Change {
+    Change {
+        patch: json_patch::Patch::default(),
+        before: String::new(),
+        after: yaml(after),
+    }
+}
+
+/// How the object changes, if it does.
+fn changed(before: &Value, after: &Value) -> Option<Change> {
+    let patch = json_patch::diff(&readable(before), &readable(after));
+    (!patch.0.is_empty()).then(|| Change {
+        patch,
+        before: yaml(before),
+        after: yaml(after),
+    })
 }
 
 fn summary(release: &Release<'_>, outlooks: &[Outlook], secrets: usize) -> String {
