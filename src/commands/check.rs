@@ -3,6 +3,7 @@
 
 #[cfg(feature = "server")]
 mod cluster;
+mod nodes;
 
 use std::path::Path;
 
@@ -10,20 +11,22 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure},
-    explain::explained,
     helm_values::{agent_values, components_of, read_values},
     io, policies,
-    post_render::known,
+    post_render::{in_file, known},
     print,
 };
 use crate::{
     agent_config::{check_toml, equal_to_default, values::AgentValues},
     cli::{Check, FactsArgs, Output},
-    engine::{self, setup::Snapshot},
+    engine::{
+        self,
+        setup::{Fresh, Snapshot},
+    },
     finding::{Finding, Severity},
     names::Component,
     policy_document::{GROUP, PolicyReader, Problem},
-    post_render::Planned,
+    post_render::{self, Planned, Strictness},
 };
 
 /// A finding and the place that the path in it is counted from.
@@ -163,10 +166,15 @@ fn manifests(
             finding,
         })
     };
-    Ok(explained(&place, stream, facts, snapshot)?
-        .into_iter()
-        .flat_map(of_object)
-        .collect())
+    let facts = known(facts);
+    let rendered = post_render::run(stream, Strictness::Nothing, &|object| {
+        let mut plan = engine::explain(object, &facts, snapshot, &Fresh);
+        let of_nodes = nodes::without_gpu(object, &plan.report, &facts, snapshot);
+        plan.report.findings.extend(of_nodes);
+        plan
+    });
+    let rendered = rendered.map_err(|refused| in_file(&place, &refused))?;
+    Ok(rendered.planned.into_iter().flat_map(of_object).collect())
 }
 
 fn values(

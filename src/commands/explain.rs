@@ -69,7 +69,7 @@ fn of_manifest(Planned { origin, report }: &Planned) -> String {
 }
 
 /// Every object of a stream, explained. One with errors is too, so that they are seen beside the others' values.
-pub(super) fn explained(
+fn explained(
     file: &dyn Display,
     stream: &[u8],
     facts: &FactsArgs,

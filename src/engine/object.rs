@@ -1,5 +1,6 @@
 //! Read-only views of a Kubernetes object: one superset for all kinds, read in one pass, borrowing from the input.
 
+mod affinity;
 mod owner;
 
 use serde::{
@@ -7,7 +8,7 @@ use serde::{
     de::{IgnoredAny, MapAccess},
 };
 
-pub use self::owner::Owner;
+pub use self::{affinity::Affinity, owner::Owner};
 use super::{
     content::{hash_of_map, hash_of_whole_map},
     field::{Field, Key, List, MAX_ELEMENTS, Shape, Text, shape_of_object},
@@ -246,6 +247,8 @@ pub struct Spec<'a> {
     pub node_name: Field<Text<'a>>,
     /// `nodeSelector`.
     pub node_selector: Field<Texted>,
+    /// `affinity`.
+    pub affinity: Field<Affinity>,
     /// `runtimeClassName`.
     #[serde(borrow)]
     pub runtime_class_name: Field<Text<'a>>,

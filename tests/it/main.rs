@@ -48,6 +48,8 @@ mod certs_pair;
 mod certs_renewal;
 /// The caBundle of our entries, whatever else a webhook configuration holds.
 mod certs_webhook;
+/// `check` of a DaemonSet whose plugin needs a GPU, and of the nodes that its pods come to.
+mod check_nodes;
 /// The binary as a user types it.
 mod cli;
 /// What a cluster answers to who asks for its policies.
