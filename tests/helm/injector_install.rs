@@ -1,4 +1,4 @@
-//! `deploy/install.yaml` is the injector's chart as Helm renders it, for those who have no Helm.
+//! `deploy/install.yaml` and the file of alerts are the injector's chart as Helm renders it, for those who have no Helm.
 
 use crate::{
     charts::objects,
@@ -72,4 +72,24 @@ fn everything_in_it_has_a_namespace_that_is_in_it_or_none() {
         assert_eq!(namespace, (!is_of_the_cluster).then_some(NAMESPACE), "{name}");
     }
     assert!(!text.to_lowercase().contains("helm.sh"), "it speaks of Helm");
+}
+
+#[test]
+fn the_file_of_alerts_says_what_both_helms_render() {
+    let file = std::fs::read_to_string(root("deploy/monitoring/alerts.yaml")).unwrap();
+    let file = objects(&file);
+    let chart = root("deploy/injector");
+    for helm in Helm::both() {
+        let rendered = helm.template(&Template {
+            release: NAMESPACE,
+            namespace: NAMESPACE,
+            set: &["prometheusRule.enabled=true"],
+            ..Template::of(&chart)
+        });
+        let name = "PrometheusRule alumet-injector";
+        let rule = &objects(&rendered.stdout)[name];
+        for of_both in ["apiVersion", "spec"] {
+            assert_eq!(rule[of_both], file[name][of_both], "{:?}", helm.major);
+        }
+    }
 }

@@ -77,6 +77,25 @@ fn the_chart_of_the_injector_has_the_definitions_of_policies() {
     }
 }
 
+/// What stands around the chart's alerts for those who have no Helm.
+const ALERTS: &str = "\
+# Alerts for the Prometheus Operator. Give it the labels by which your Prometheus selects its rules.
+# Generated from deploy/injector/files/alerts.yaml: `make generate` writes it anew.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: alumet-injector
+spec:
+";
+
+#[test]
+fn the_file_of_alerts_has_those_of_the_chart() {
+    let alerts = fs::read_to_string(root("deploy/injector/files/alerts.yaml")).unwrap();
+    let lines = alerts.lines().filter(|line| !line.starts_with('#'));
+    let spec: String = lines.map(|line| format!("  {line}\n")).collect();
+    golden(&root("deploy/monitoring/alerts.yaml"), &format!("{ALERTS}{spec}"));
+}
+
 #[test]
 fn the_readme_lists_every_mark() {
     let readme = fs::read_to_string(root("README.md")).unwrap();
