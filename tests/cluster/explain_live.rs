@@ -38,7 +38,7 @@ pub(crate) fn policy(namespace: &str, name: &str, defaults: &Value) -> String {
 }
 
 /// What a program prints about one object.
-fn told(cluster: &Cluster, arguments: &[&str]) -> Value {
+pub(crate) fn told(cluster: &Cluster, arguments: &[&str]) -> Value {
     let printed = injector(cluster, &[&["explain", "--output", "json"], arguments].concat()).ok();
     let told: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(told.as_array().map(Vec::len), Some(1), "{told:#}");
@@ -47,7 +47,7 @@ fn told(cluster: &Cluster, arguments: &[&str]) -> Value {
 
 /// The value of this name.
 #[track_caller]
-fn value<'t>(told: &'t Value, what: &str) -> &'t Value {
+pub(crate) fn value<'t>(told: &'t Value, what: &str) -> &'t Value {
     let values = told["values"].as_array().unwrap();
     let found = values.iter().find(|value| value["what"] == what);
     found.unwrap_or_else(|| panic!("no {what}: {told:#}"))

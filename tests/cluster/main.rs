@@ -49,6 +49,7 @@ mod on_objects;
 mod play;
 mod policies_live;
 mod policy_definitions;
+mod policy_files;
 mod policy_resources;
 mod policy_rights;
 mod private_images;
@@ -97,6 +98,7 @@ fn cases() -> Vec<Case> {
         documented_example::cases(),
         credentials::cases(),
         policy_definitions::cases(),
+        policy_files::cases(),
         policy_resources::cases(),
         policies_live::cases(),
         policy_rights::cases(),

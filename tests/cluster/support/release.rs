@@ -87,7 +87,7 @@ pub(crate) struct Release<'c> {
     pub(crate) cluster: &'c Cluster,
     pub(crate) namespace: String,
     helm: Helm,
-    renderer: Renderer<'static>,
+    renderer: Renderer<'c>,
 }
 
 impl<'c> Release<'c> {
@@ -103,8 +103,18 @@ impl<'c> Release<'c> {
 
     /// Helm's post-renderer completes the objects.
     pub(crate) fn post_rendered(cluster: &'c Cluster, helm: Major, namespace: &str) -> Self {
+        Self::post_rendered_with(cluster, helm, namespace, &[])
+    }
+
+    /// The same, and it is given these arguments.
+    pub(crate) fn post_rendered_with(
+        cluster: &'c Cluster,
+        helm: Major,
+        namespace: &str,
+        arguments: &'c [&'c str],
+    ) -> Self {
         Self {
-            renderer: Renderer::Injector(&[]),
+            renderer: Renderer::Injector(arguments),
             ..Self::of(cluster, helm, namespace)
         }
     }
