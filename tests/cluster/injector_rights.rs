@@ -108,12 +108,67 @@ fn the_installed_chart_gives_the_rights_that_have_a_test_and_no_other(cluster: &
                 1,
                 "of one object alone: {rule}"
             );
-            for resource in texts(rule, "resources") {
-                given.extend(texts(rule, "verbs").into_iter().map(|verb| (verb, resource)));
+        }
+        given.extend(rights_of(rules));
+    }
+    assert_eq!(given, RIGHTS.iter().copied().collect());
+}
+
+/// The rights that the rules of a role give.
+pub(crate) fn rights_of(rules: &Value) -> BTreeSet<(&str, &str)> {
+    let rules = rules.as_array().unwrap().iter();
+    rules
+        .flat_map(|rule| {
+            let verbs = texts(rule, "verbs");
+            let of_resource = move |resource| verbs.clone().into_iter().map(move |verb| (verb, resource));
+            texts(rule, "resources").into_iter().flat_map(of_resource)
+        })
+        .collect()
+}
+
+/// The rules without one right.
+fn without((verb, resource): Right, rules: &Value) -> Value {
+    let mut less = Vec::new();
+    for rule in rules.as_array().unwrap() {
+        let (touched, others): (Vec<&str>, Vec<&str>) = texts(rule, "resources")
+            .into_iter()
+            .partition(|it| *it == resource);
+        let verbs: Vec<&str> = texts(rule, "verbs")
+            .into_iter()
+            .filter(|it| *it != verb)
+            .collect();
+        for (resources, verbs) in [(others, rule["verbs"].clone()), (touched, json!(verbs))] {
+            if !resources.is_empty() && verbs != json!([]) {
+                let mut rule = rule.clone();
+                rule["resources"] = json!(resources);
+                rule["verbs"] = verbs;
+                less.push(rule);
             }
         }
     }
-    assert_eq!(given, RIGHTS.iter().copied().collect());
+    assert_ne!(&json!(less), rules, "{verb} is given");
+    json!(less)
+}
+
+/// Takes one right away from a role, and waits until the account of the injector does not have it any more; `what` is that
+/// right's resource, as `kubectl auth can-i` takes it. The rules that the role had, for [`give`].
+#[track_caller]
+pub(crate) fn take_away(
+    cluster: &Cluster,
+    injector: &Injector,
+    role: &[String],
+    right: Right,
+    what: &[String],
+) -> Value {
+    let rules = cluster.get(role)["rules"].clone();
+    give(cluster, role, &without(right, &rules));
+    may_not(cluster, injector, right.0, what);
+    rules
+}
+
+/// Gives a role these rules, in place of those that it has.
+pub(crate) fn give(cluster: &Cluster, role: &[String], rules: &Value) {
+    patch(cluster, role, "merge", &json!({"rules": rules}));
 }
 
 pub(crate) fn patch(cluster: &Cluster, place: &[String], kind: &str, patch: &Value) {
@@ -127,24 +182,20 @@ pub(crate) fn patch(cluster: &Cluster, place: &[String], kind: &str, patch: &Val
 fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
     let namespace = cluster.namespace("without");
     let injector = Injector::install_only(cluster, &installation(&namespace));
-    let (place, rules, at) = roles(cluster, &injector)
+    let (role, name) = roles(cluster, &injector)
         .into_iter()
-        .find_map(|(place, rules)| {
+        .find_map(|(role, rules)| {
             let mut each = rules.as_array().unwrap().iter();
-            let at = each.position(|rule| texts(rule, "resources") == [resource])?;
-            Some((place, rules, at))
+            let rule = each.find(|rule| texts(rule, "resources") == [resource])?;
+            Some((role, texts(rule, "resourceNames")[0].to_owned()))
         })
         .unwrap_or_else(|| panic!("no role is for {resource}"));
-    let mut less = rules.clone();
-    less[at]["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
-    assert_ne!(less, rules, "{verb} is given");
-    patch(cluster, &place, "merge", &json!({"rules": less}));
+    let what = format!("{resource}/{name}");
+    let rules = take_away(cluster, &injector, &role, (verb, resource), &[what]);
     let account = format!(
         "system:serviceaccount:{}:{}",
         injector.namespace, injector.release
     );
-    let what = format!("{resource}/{}", texts(&rules[at], "resourceNames")[0]);
-    may_not(cluster, &injector, verb, &[what]);
 
     injector.begin(cluster);
     // The log is JSON.
@@ -174,7 +225,7 @@ fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
     } else if verb != "watch" {
         assert!(!injector.is_ready(cluster), "{}", injector.log());
     }
-    patch(cluster, &place, "merge", &json!({"rules": rules}));
+    give(cluster, &role, &rules);
     wait_for("it to be ready with the right", SOON, || {
         injector.is_ready(cluster).then_some(())
     });

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     helm::Major,
-    injector_rights::{Right, may_not, patch, texts},
+    injector_rights::{Right, give, rights_of, take_away},
     policies_live::{apply, of_namespace},
-    policy_rights::without,
     support::{
         Case, Cluster, cases,
         injector::{Injector, Installation},
@@ -146,25 +145,18 @@ fn without_any_one_right_it_says_which_and_looks_at_the_rest(cluster: &Cluster) 
     release.install(&values(&json!({})));
     let injector = observing(cluster, &namespace);
     let role = ["clusterrole".to_owned(), format!("{}-observer", injector.webhook)];
-    let rules = cluster.get(&role)["rules"].clone();
-    let mut given = BTreeSet::new();
-    for rule in rules.as_array().unwrap() {
-        for resource in texts(rule, "resources") {
-            given.extend(texts(rule, "verbs").into_iter().map(|verb| (verb, resource)));
-        }
-    }
-    assert_eq!(given, BTreeSet::from(RIGHTS));
+    let given = cluster.get(&role)["rules"].clone();
+    assert_eq!(rights_of(&given), BTreeSet::from(RIGHTS));
 
     for (turn, (verb, resource)) in RIGHTS.into_iter().enumerate() {
-        let less = without((verb, resource), &rules);
-        patch(cluster, &role, "merge", &json!({"rules": less}));
-        may_not(cluster, &injector, verb, &[resource.to_owned()]);
+        let what = [resource.to_owned()];
+        let rules = take_away(cluster, &injector, &role, (verb, resource), &what);
         // A change of policies asks for a look.
         apply(cluster, &of_namespace(&namespace, &format!("turn-{turn}")));
         let refusal = format!("cannot {verb} resource \\\"{resource}\\\"");
         wait_for(&format!("{refusal} in the log"), SOON, || {
             injector.log().contains(&refusal).then_some(())
         });
-        patch(cluster, &role, "merge", &json!({"rules": rules}));
+        give(cluster, &role, &rules);
     }
 }

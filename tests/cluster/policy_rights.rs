@@ -1,12 +1,12 @@
 //! The rights that the injector's chart gives it for policies: without any one of them it says which, goes on with what it
 //! has, and takes up the rest when the right comes, without a restart.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::{
-    injector_rights::{Right, may_not, patch, texts},
+    injector_rights::{Right, give, rights_of, take_away},
     policies_live::{apply, delete, form, of_cluster, of_namespace, wait_for_form},
     support::{
         Case, Cluster, cases,
@@ -52,35 +52,8 @@ fn role(injector: &Injector) -> [String; 2] {
 fn the_installed_chart_gives_these_rights_and_no_other(cluster: &Cluster) {
     let namespace = cluster.namespace("rights");
     let injector = Injector::install_only(cluster, &Installation::serving(&namespace));
-    let mut given = BTreeSet::new();
     let role = cluster.get(&role(&injector));
-    for rule in role["rules"].as_array().unwrap() {
-        for resource in texts(rule, "resources") {
-            given.extend(texts(rule, "verbs").into_iter().map(|verb| (verb, resource)));
-        }
-    }
-    assert_eq!(given, RIGHTS.iter().copied().collect());
-}
-
-/// The rules without one right.
-pub(crate) fn without((verb, resource): Right, rules: &Value) -> Value {
-    let mut less = Vec::new();
-    for rule in rules.as_array().unwrap() {
-        let (touched, others): (Vec<&str>, Vec<&str>) = texts(rule, "resources")
-            .into_iter()
-            .partition(|it| *it == resource);
-        let verbs: Vec<&str> = texts(rule, "verbs")
-            .into_iter()
-            .filter(|it| *it != verb)
-            .collect();
-        for (resources, verbs) in [(others, rule["verbs"].clone()), (touched, json!(verbs))] {
-            if !resources.is_empty() && verbs != json!([]) {
-                less.push(json!({"apiGroups": rule["apiGroups"], "resources": resources, "verbs": verbs}));
-            }
-        }
-    }
-    assert_ne!(&json!(less), rules, "{verb} is given");
-    json!(less)
+    assert_eq!(rights_of(&role["rules"]), RIGHTS.iter().copied().collect());
 }
 
 /// A policy that the right matters for, and that would be in force with it.
@@ -121,13 +94,6 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
     let namespace = cluster.namespace("without");
     let injector = Injector::install_only(cluster, &Installation::serving(&namespace));
     let role = role(&injector);
-    let rules = cluster.get(&role)["rules"].clone();
-    patch(
-        cluster,
-        &role,
-        "merge",
-        &json!({"rules": without((verb, resource), &rules)}),
-    );
     let group = if resource == "namespaces" {
         ""
     } else {
@@ -137,7 +103,7 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
         Some((resource, part)) => vec![format!("{resource}{group}"), format!("--subresource={part}")],
         None => vec![format!("{resource}{group}")],
     };
-    may_not(cluster, &injector, verb, &asked);
+    let rules = take_away(cluster, &injector, &role, (verb, resource), &asked);
     injector.start(cluster);
 
     let beside = policy_beside(resource, &namespace);
@@ -187,7 +153,7 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
     }
 
     delete(cluster, &beside);
-    patch(cluster, &role, "merge", &json!({"rules": rules}));
+    give(cluster, &role, &rules);
     if verb == "patch" {
         let account = format!(
             "system:serviceaccount:{}:{}",

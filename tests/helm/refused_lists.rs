@@ -1,8 +1,6 @@
 //! An empty list in the values refuses what policies would add to it, through the chart and both Helms; the default, and
 //! `null`, refuse nothing.
 
-use std::fs;
-
 use alumet_injector::manifest::{load, stream};
 use serde_json::{Value, json};
 
@@ -23,8 +21,9 @@ spec:
     imagePullSecrets: [{name: of-the-policy}]
 ";
 
-/// The pod's spec of the workload of this name.
-fn pod_of(rendered: &str, name: &str) -> Value {
+/// The pod's spec of the workload of a subchart.
+fn pod_of(rendered: &str, component: &str) -> Value {
+    let name = format!("test-alumet-{component}");
     stream::documents(rendered.as_bytes())
         .filter_map(|document| Some(load::read(&document).ok()?.value))
         .find(|object| object["metadata"]["name"] == name && object["spec"]["template"].is_object())
@@ -32,14 +31,25 @@ fn pod_of(rendered: &str, name: &str) -> Value {
         .unwrap()
 }
 
-#[test]
-fn an_empty_list_of_the_user_refuses_what_policies_add_and_a_default_does_not() {
+/// What the chart makes of these values, completed under the policy.
+fn completed(helm: &Helm, values: &Value) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let (policy, values) = (
+    let (policy, file) = (
         folder.path().join("policy.yaml"),
         folder.path().join("values.yaml"),
     );
     write(&policy, POLICY);
+    write(&file, &values.to_string());
+    let rendered = helm.template(&Template {
+        values: &[&file],
+        ..Template::of(&root("chart"))
+    });
+    let arguments = ["post-render", "--policy", policy.to_str().unwrap()];
+    injector(&arguments, &rendered.stdout).stdout
+}
+
+#[test]
+fn an_empty_list_of_the_user_refuses_what_policies_add_and_a_default_does_not() {
     for helm in Helm::both() {
         for (text, tolerations, pull_secrets) in [
             (json!({}), true, true),
@@ -56,16 +66,7 @@ fn an_empty_list_of_the_user_refuses_what_policies_add_and_a_default_does_not() 
             (json!({"imagePullSecrets": [], "secret": "own"}), true, true),
         ] {
             for component in ["alumet-relay-client", "alumet-relay-server"] {
-                fs::write(&values, json!({ component: text }).to_string()).unwrap();
-                let rendered = helm.template(&Template {
-                    values: &[&values],
-                    ..Template::of(&root("chart"))
-                });
-                let completed = injector(
-                    &["post-render", "--policy", policy.to_str().unwrap()],
-                    &rendered.stdout,
-                );
-                let pod = pod_of(&completed.stdout, &format!("test-alumet-{component}"));
+                let pod = pod_of(&completed(&helm, &json!({ component: text })), component);
                 let has = |list: &str| pod[list].to_string().contains("of-the-policy");
                 assert_eq!(
                     (has("tolerations"), has("imagePullSecrets")),
@@ -75,17 +76,9 @@ fn an_empty_list_of_the_user_refuses_what_policies_add_and_a_default_does_not() 
                 );
             }
         }
-        fs::write(&values, json!({"global": {"imagePullSecrets": []}}).to_string()).unwrap();
-        let rendered = helm.template(&Template {
-            values: &[&values],
-            ..Template::of(&root("chart"))
-        });
-        let completed = injector(
-            &["post-render", "--policy", policy.to_str().unwrap()],
-            &rendered.stdout,
-        );
+        let completed = completed(&helm, &json!({"global": {"imagePullSecrets": []}}));
         for component in ["alumet-relay-client", "alumet-relay-server"] {
-            let pod = pod_of(&completed.stdout, &format!("test-alumet-{component}"));
+            let pod = pod_of(&completed, component);
             assert!(pod["imagePullSecrets"].is_null(), "{pod:#}");
         }
     }

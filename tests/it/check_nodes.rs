@@ -1,10 +1,14 @@
 //! `check` warns where a plugin that needs a GPU is on for every node, and only there.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::{files::root, policies::of_cluster};
+use crate::{
+    files::root,
+    policies::of_cluster,
+    typed::{program, ran},
+};
 
 const CODE: &str = "gpu-on-every-node";
 
@@ -46,16 +50,14 @@ fn check(object: &Value, policies: &[&Path]) -> (Vec<Value>, i32) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("object.json");
     fs::write(&file, object.to_string()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_alumet-injector"));
+    let mut command = program(folder.path());
     command.arg("check").arg(&file).args(["--output", "json"]);
     for policy in policies {
         command.arg("--policy").arg(policy);
     }
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let (code, stdout, stderr) = ran(&mut command);
     assert_eq!(stderr, "");
-    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    (findings, output.status.code().unwrap())
+    (serde_json::from_str(&stdout).unwrap(), code)
 }
 
 #[track_caller]
@@ -179,13 +181,10 @@ fn a_selector_that_is_taken_out_chooses_no_nodes() {
     .unwrap();
     let object = folder.path().join("object.json");
     fs::write(&object, plain.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_alumet-injector"))
-        .args(["post-render", "--policy"])
-        .arg(&policy)
-        .stdin(fs::File::open(&object).unwrap())
-        .output()
-        .unwrap();
-    let completed = load(&output.stdout);
+    let mut command = program(folder.path());
+    command.args(["post-render", "--policy"]).arg(&policy);
+    let (_, stdout, _) = ran(command.stdin(fs::File::open(&object).unwrap()));
+    let completed = load(stdout.as_bytes());
     assert_eq!(
         completed["spec"]["template"]["spec"]["nodeSelector"]["gpu"],
         "here"

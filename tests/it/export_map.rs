@@ -7,28 +7,21 @@ use tempfile::TempDir;
 use crate::{
     files::{golden, root},
     policies::of_cluster,
+    typed::{Ran, program, ran},
 };
 
-/// Exit code, stdout, stderr.
-fn export(policies: &str, options: &[&str]) -> (i32, String, String) {
+fn export(policies: &str, options: &[&str]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     export_in(&folder, policies, options)
 }
 
-fn export_in(folder: &TempDir, policies: &str, options: &[&str]) -> (i32, String, String) {
+fn export_in(folder: &TempDir, policies: &str, options: &[&str]) -> Ran {
     fs::write(folder.path().join("p.yaml"), policies).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_alumet-injector"))
+    let mut command = program(folder.path());
+    command
         .args(["export", "map", "--policy", "p.yaml"])
-        .args(options)
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+        .args(options);
+    ran(&mut command)
 }
 
 #[test]

@@ -70,8 +70,9 @@ mod engine_snapshot;
 mod examples;
 /// How each command ends.
 mod exit_codes;
-/// Each known fault of the old charts: comes out right, or is told.
+/// `export map`, as a user types it.
 mod export_map;
+/// Each known fault of the old charts: comes out right, or is told.
 mod faults;
 /// The later rows of that table.
 mod faults_later_rows;
@@ -126,6 +127,7 @@ mod policy_definition;
 mod policy_document;
 /// Valid policies turn no valid values into an error.
 mod policy_errors;
+/// The policies of `deploy/policies`, as a user would try them.
 mod policy_examples;
 /// `--policy`, as a user types it.
 mod policy_files;
@@ -167,4 +169,7 @@ mod server_support;
 mod server_validate;
 /// Objects as the API server compares them.
 mod stored;
+/// The standing of objects that a cluster holds.
 mod survey;
+/// The program as a user types it in a folder.
+mod typed;

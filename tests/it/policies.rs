@@ -1,6 +1,16 @@
 //! Policies for tests, read from YAML.
 
-use alumet_injector::{engine::setup::Snapshot, policy::index::PolicyIndex, policy_document::PolicyReader};
+use alumet_injector::{
+    engine::{
+        self, Plan,
+        facts::Facts,
+        object::ObjectView,
+        setup::{Fresh, Snapshot},
+    },
+    policy::index::PolicyIndex,
+    policy_document::PolicyReader,
+};
+use serde_json::Value;
 
 /// One policy of the cluster as a document, with this `spec` in YAML of one line.
 pub(crate) fn of_cluster(name: &str, spec: &str) -> String {
@@ -33,4 +43,23 @@ pub(crate) fn snapshot(stream: &str) -> Snapshot {
     Snapshot {
         policies: index(stream),
     }
+}
+
+/// What an object of a manifest needs under these policies.
+pub(crate) fn plan(object: &Value, snapshot: &Snapshot) -> Plan {
+    engine::plan(
+        &ObjectView::read(object).unwrap(),
+        &Facts::RENDER,
+        snapshot,
+        &Fresh,
+    )
+}
+
+/// The object with the patch of a plan.
+#[track_caller]
+pub(crate) fn applied(object: &Value, plan: &Plan) -> Value {
+    let mut result = object.clone();
+    json_patch::patch(&mut result, &plan.patch)
+        .expect("every plan applies to the object that it was made for");
+    result
 }

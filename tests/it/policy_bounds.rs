@@ -15,7 +15,7 @@ use alumet_injector::{
 use serde_json::{Value, json};
 
 use crate::{
-    policies::{index, of_cluster, of_namespace, snapshot},
+    policies::{applied, index, of_cluster, of_namespace, plan, snapshot},
     stored::stored,
 };
 
@@ -33,21 +33,6 @@ fn pod(spec: &Value) -> Value {
         },
         "spec": spec,
     })
-}
-
-fn plan(object: &Value, snapshot: &Snapshot) -> Plan {
-    engine::plan(
-        &ObjectView::read(object).unwrap(),
-        &Facts::RENDER,
-        snapshot,
-        &Fresh,
-    )
-}
-
-fn applied(object: &Value, plan: &Plan) -> Value {
-    let mut result = object.clone();
-    json_patch::patch(&mut result, &plan.patch).unwrap();
-    result
 }
 
 fn warnings(plan: &Plan) -> Vec<String> {

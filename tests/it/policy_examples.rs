@@ -1,28 +1,20 @@
 //! The policies of `deploy/policies`: each gives what its first line says, and only to what it selects.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
-use crate::files::root;
+use crate::{
+    files::root,
+    typed::{Ran, program, ran},
+};
 
 /// Runs the program on an input file with all the examples.
-fn run(command: &[&str], input: &str, namespace: &str, labels: &str) -> (i32, String, String) {
+fn run(command: &[&str], input: &str, namespace: &str, labels: &str) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("input"), input).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_alumet-injector"))
+    ran(program(folder.path())
         .args(command)
         .args(["--policy", root("deploy/policies").to_str().unwrap()])
-        .args(["--namespace", namespace, "--namespace-labels", labels])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+        .args(["--namespace", namespace, "--namespace-labels", labels]))
 }
 
 /// Policy, component, namespace, its labels, and what the configuration then says.

@@ -1,37 +1,23 @@
 //! `--policy`, as a user types it: each command that takes it, and each way in which files can be wrong.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::policies::{of_cluster, of_namespace};
-
-/// What a run gave: exit code, stdout, stderr.
-type Run = (i32, String, String);
+use crate::{
+    policies::{of_cluster, of_namespace},
+    typed::{Ran, program, ran},
+};
 
 /// Runs the program in a folder; `stdin` is a file in it.
-fn run(folder: &TempDir, args: &[&str], stdin: Option<&str>) -> Run {
-    let stdin = match stdin {
-        Some(file) => fs::File::open(folder.path().join(file)).unwrap().into(),
-        None => Stdio::null(),
-    };
-    let output = Command::new(env!("CARGO_BIN_EXE_alumet-injector"))
-        .args(args)
-        .current_dir(folder.path())
-        .env_remove("HELM_PLUGIN_NAME")
-        .stdin(stdin)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+fn run(folder: &TempDir, args: &[&str], stdin: Option<&str>) -> Ran {
+    let mut command = program(folder.path());
+    command.args(args);
+    if let Some(file) = stdin {
+        command.stdin(fs::File::open(folder.path().join(file)).unwrap());
+    }
+    ran(&mut command)
 }
 
 fn write(folder: &TempDir, file: &str, text: &str) {

@@ -18,7 +18,11 @@ use alumet_injector::{
 use proptest::{prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::{Value, json};
 
-use crate::{engine_properties::object, policies, stored::stored};
+use crate::{
+    engine_properties::object,
+    policies::{self, applied, plan},
+    stored::stored,
+};
 
 fn some(value: Value) -> impl Strategy<Value = Value> {
     prop_oneof![1 => Just(Value::Null), 2 => Just(value)]
@@ -122,22 +126,6 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
         policies.know_namespace("n", &BTreeMap::from([("team".to_owned(), "hpc".to_owned())]));
         Snapshot { policies }
     })
-}
-
-fn plan(object: &Value, snapshot: &Snapshot) -> Plan {
-    engine::plan(
-        &ObjectView::read(object).unwrap(),
-        &Facts::RENDER,
-        snapshot,
-        &Fresh,
-    )
-}
-
-fn applied(object: &Value, plan: &Plan) -> Value {
-    let mut result = object.clone();
-    json_patch::patch(&mut result, &plan.patch)
-        .expect("every plan applies to the object that it was made for");
-    result
 }
 
 /// Every value of `users` that stands otherwise, or no more, at its place in `result`.
