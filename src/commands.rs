@@ -16,6 +16,8 @@ mod export;
 mod helm_values;
 mod io;
 mod kubectl_complete;
+#[cfg(feature = "server")]
+mod mend;
 mod policies;
 mod post_render;
 mod print;

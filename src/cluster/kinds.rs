@@ -13,9 +13,12 @@ pub struct Kind {
     pub short: &'static str,
 }
 
+/// The kind of the agents' configurations.
+pub const CONFIG_MAP: Kind = of("", "ConfigMap", "configmaps", "cm");
+
 /// All of them, each in version `v1`.
 pub const KINDS: [Kind; 7] = [
-    of("", "ConfigMap", "configmaps", "cm"),
+    CONFIG_MAP,
     of("apps", "DaemonSet", "daemonsets", "ds"),
     of("apps", "Deployment", "deployments", "deploy"),
     of("apps", "StatefulSet", "statefulsets", "sts"),

@@ -54,16 +54,37 @@ pub struct Surveyed {
 /// that is among the objects, too.
 pub fn survey(objects: &[ObjectView<'_>], snapshot: &Snapshot, setups: &dyn Setups) -> Vec<Surveyed> {
     let configurations = configurations(objects);
-    let judged = |object| judge(object, &configurations, snapshot, setups);
+    let judged = |object| judge(object, &configurations, &Facts::RENDER, snapshot, setups);
     objects.iter().map(judged).collect()
+}
+
+/// The standing of one object, by what a door knows besides: `mounted` is the `ConfigMap` that [`made_for`] names.
+pub fn survey_one(
+    object: &ObjectView<'_>,
+    mounted: Option<&ObjectView<'_>>,
+    facts: &Facts<'_>,
+    snapshot: &Snapshot,
+    setups: &dyn Setups,
+) -> Surveyed {
+    judge(object, &configurations(mounted), facts, snapshot, setups)
+}
+
+/// Name of the `ConfigMap` on which the standing of an object depends: the one that its agent mounts, where its record
+/// says for which configuration it was made.
+pub fn made_for<'v>(object: &'v ObjectView<'_>) -> Option<&'v str> {
+    let target = target(object, Operation::Update).ok()?;
+    target.recorded.known()?.config.as_ref()?;
+    mounted(object, target.layout)
 }
 
 /// Namespace and name.
 type Id<'v> = (&'v str, &'v str);
 
 /// Hash of what each configuration that is ours says, as the records of templates have it.
-fn configurations<'v>(objects: &'v [ObjectView<'_>]) -> BTreeMap<Id<'v>, String> {
-    let of_ours = |object: &'v ObjectView<'_>| {
+fn configurations<'v, 'a: 'v>(
+    objects: impl IntoIterator<Item = &'v ObjectView<'a>>,
+) -> BTreeMap<Id<'v>, String> {
+    let of_ours = |object: &'v ObjectView<'a>| {
         let (Layout::ConfigMap, _) = layout_of(object, Operation::Update)? else {
             return None;
         };
@@ -75,7 +96,7 @@ fn configurations<'v>(objects: &'v [ObjectView<'_>]) -> BTreeMap<Id<'v>, String>
         let text = object.data.get()?.text(names::CONFIG_KEY)?;
         Some((id(object)?, hex16(hash_of_toml(text))))
     };
-    objects.iter().filter_map(of_ours).collect()
+    objects.into_iter().filter_map(of_ours).collect()
 }
 
 fn id<'v>(object: &'v ObjectView<'_>) -> Option<Id<'v>> {
@@ -86,6 +107,7 @@ fn id<'v>(object: &'v ObjectView<'_>) -> Option<Id<'v>> {
 fn judge(
     object: &ObjectView<'_>,
     configurations: &BTreeMap<Id<'_>, String>,
+    facts: &Facts<'_>,
     snapshot: &Snapshot,
     setups: &dyn Setups,
 ) -> Surveyed {
@@ -100,8 +122,8 @@ fn judge(
             .meta()
             .namespace
             .text()
-            .map_or(Known::Unknown, Known::Known),
-        ..Facts::RENDER
+            .map_or(facts.namespace, Known::Known),
+        ..*facts
     };
     let planned = plan(object, &facts, snapshot, setups);
     let target = target(object, operation).ok();
@@ -154,14 +176,18 @@ fn is_out_of_step(
     record: &Record,
     configurations: &BTreeMap<Id<'_>, String>,
 ) -> bool {
-    let mounted = || {
-        let pod = (layout != Layout::ConfigMap)
-            .then(|| pod_part(object, layout).ok())
-            .flatten()?;
-        let name = config_map_of(&pod, agent_of(&pod, object.meta(), None)?)?;
+    let holds = || {
         let namespace = object.meta().namespace.text().unwrap_or_default();
-        configurations.get(&(namespace, name))
+        configurations.get(&(namespace, mounted(object, layout)?))
     };
     let made_for = record.config.as_ref();
-    made_for.is_some_and(|made_for| mounted().is_some_and(|holds| holds != made_for))
+    made_for.is_some_and(|made_for| holds().is_some_and(|holds| holds != made_for))
+}
+
+/// Name of the `ConfigMap` that the agent of a workload mounts.
+fn mounted<'v>(object: &'v ObjectView<'_>, layout: Layout) -> Option<&'v str> {
+    let pod = (layout != Layout::ConfigMap)
+        .then(|| pod_part(object, layout).ok())
+        .flatten()?;
+    config_map_of(&pod, agent_of(&pod, object.meta(), None)?)
 }

@@ -1,8 +1,11 @@
 //! `explain KIND/NAME`: what stands on the objects of a cluster, where it came from, and what a policy would change.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use alumet_injector::names::REFRESH_ANNOTATION as REFRESH;
+use alumet_injector::{engine::survey::Standing, names::REFRESH_ANNOTATION as REFRESH};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,7 +13,11 @@ use crate::{
     support::{
         Case, Cluster, cases,
         cluster::{Ran, run},
-        release::{CLIENT_NAME, Release, SERVER_NAME, values},
+        injector::{APART_LABEL, injects},
+        poll::wait_for,
+        release::{CLIENT_NAME, Release, SERVER_NAME, SOON, values},
+        rest::{Stored, create},
+        samples::{self, config_map, deployment},
     },
 };
 
@@ -18,6 +25,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases![
         a_live_object_says_which_policy_gave_what_and_what_lost,
         an_object_that_is_not_injected_says_why,
+        a_template_of_another_configuration_is_out_of_step,
+        what_was_taken_out_while_nobody_was_asked_is_lacking,
     ]
 }
 
@@ -125,7 +134,8 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
         "ConfigMap {namespace}/{CLIENT_NAME}-config (relay-client): stale\n  \
          it belongs to the object's values, but policies and catalogue would give something else now\n  \
          from the cluster\n  \
-         bring it up to date: kubectl annotate configmap {CLIENT_NAME}-config -n {namespace} {REFRESH}=now\n"
+         to bring it up to date: kubectl -n {namespace} annotate configmap/{CLIENT_NAME}-config {REFRESH}=now; then the \
+         same for the workloads that mount it\n"
     );
     assert!(text.starts_with(&head), "{text}");
     for line in [
@@ -136,11 +146,225 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
     }
 
     let pod = release.pods_of(super::support::release::CLIENT)[0]["metadata"]["name"].clone();
-    let pod = told(cluster, &[&["po", pod.as_str().unwrap()], &n[..]].concat());
+    let pod = pod.as_str().unwrap();
+    let of_pod = told(cluster, &[&["po", pod], &n[..]].concat());
     assert_eq!(
-        (&pod["kind"], &pod["outcome"]),
-        (&json!("Pod"), &json!("stale")),
-        "{pod:#}"
+        (&of_pod["kind"], &of_pod["outcome"]),
+        (&json!("Pod"), &json!("up-to-date")),
+        "{of_pod:#}"
+    );
+    assert_eq!(value(&of_pod, "toleration energy op=Exists")["fate"], "set");
+    let text = injector(cluster, &[&["explain", "po", pod], &n[..]].concat()).ok();
+    let line = "\n  a Pod keeps what it was made with; the values are those of one that is made now\n";
+    assert!(text.contains(line), "{text}");
+}
+
+/// A ConfigMap, and a Deployment whose agent mounts it, in a namespace that the cluster's injector serves.
+fn made(cluster: &Cluster, base: &str) -> String {
+    cluster.policy_resources();
+    let namespace = cluster.served_namespace(base);
+    for object in [
+        config_map(&namespace, "agent-config"),
+        deployment(&namespace, "server", &samples::values()),
+    ] {
+        create(cluster, &object, Stored::Yes).unwrap();
+    }
+    namespace
+}
+
+/// What is said of an object: its code, and what stands between its head and its values.
+#[track_caller]
+fn head(ran: &Ran) -> (String, String) {
+    let mut lines = ran.stdout.lines();
+    let code = lines.next().and_then(|line| line.rsplit_once(": "));
+    let rest: Vec<&str> = lines
+        .take_while(|line| {
+            !["  set ", "  kept ", "  removed ", "  user-wins "]
+                .iter()
+                .any(|fate| line.starts_with(fate))
+        })
+        .map(str::trim)
+        .collect();
+    let (_, code) = code.unwrap_or_else(|| panic!("{ran}"));
+    (code.to_owned(), rest.join("; "))
+}
+
+/// `explain` and `status` say this code of the object, and `explain` says what it means and this mend.
+#[track_caller]
+fn assert_stands(cluster: &Cluster, namespace: &str, object: &str, standing: Standing, mend: &str) {
+    let ran = injector(cluster, &["explain", object, "-n", namespace]);
+    let expected = format!("{}; from the cluster; {mend}", standing.sentence());
+    assert_eq!(head(&ran), (standing.code().to_owned(), expected), "{ran}");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+
+    let status = cluster.own(&["status", "-n", namespace, "-o", "json"]).ok();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let (kind, name) = object.split_once('/').unwrap();
+    let objects = status["objects"].as_array().unwrap();
+    let entry = objects
+        .iter()
+        .find(|entry| entry["name"] == name && entry["kind"].as_str().unwrap().eq_ignore_ascii_case(kind));
+    let entry = entry.unwrap_or_else(|| panic!("no {object}: {status:#}"));
+    assert_eq!(
+        (&entry["standing"], &entry["mend"]),
+        (&json!(standing.code()), &json!(mend)),
+        "{status:#}"
+    );
+}
+
+/// A kubeconfig of somebody who may do this in the namespace, and see policies and namespaces.
+fn somebody(cluster: &Cluster, namespace: &str, name: &str, verb: &str, resource: &str) -> PathBuf {
+    let account = format!("--serviceaccount={namespace}:{name}");
+    let role_of_policies = format!("{namespace}-{name}");
+    for words in [
+        &["create", "serviceaccount", name][..],
+        &["create", "role", name, "--verb", verb, "--resource", resource],
+        &["create", "rolebinding", name, "--role", name, &account],
+        &[
+            "create",
+            "clusterrole",
+            &role_of_policies,
+            "--verb=list",
+            "--resource=namespaces,injectionpolicies.injector.alumet.dev,clusterinjectionpolicies.injector.alumet.dev",
+        ],
+        &[
+            "create",
+            "clusterrolebinding",
+            &role_of_policies,
+            "--clusterrole",
+            &role_of_policies,
+            &account,
+        ],
+    ] {
+        cluster.kubectl(&[words, &["-n", namespace]].concat()).ok();
+    }
+    cluster.kubeconfig_of(namespace, name)
+}
+
+fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
+    let namespace = made(cluster, "out-of-step");
+    let n = ["-n", namespace.as_str()];
+    let in_step = told(cluster, &[&["deploy/server"], &n[..]].concat());
+    assert_eq!(in_step["outcome"], "up-to-date", "{in_step:#}");
+
+    // Of a refresh of both the first half alone was done.
+    let defaults = json!({"plugins": {"csv": {"enable": true}}});
+    cluster
+        .kubectl_with(&["apply", "-f", "-"], &policy(&namespace, "team", &defaults))
+        .ok();
+    wait_for("a refresh to write another configuration", SOON, || {
+        let refresh = format!("{REFRESH}=now");
+        cluster
+            .kubectl(
+                &[
+                    &["annotate", "--overwrite", "configmap/agent-config", &refresh],
+                    &n[..],
+                ]
+                .concat(),
+            )
+            .ok();
+        let config_map = cluster.get(&[&["configmap", "agent-config"], &n[..]].concat());
+        let config = config_map["data"]["config"].as_str()?;
+        config.contains("[plugins.csv]").then_some(())
+    });
+    let refresh = format!("kubectl -n {namespace} annotate deployment/server {REFRESH}=now");
+    let mend = format!("to have it completed: {refresh}");
+    assert_stands(
+        cluster,
+        &namespace,
+        "deployment/server",
+        Standing::OutOfStep,
+        &mend,
+    );
+
+    // Who may not see the ConfigMap is told the rest.
+    let ask = |kubeconfig: &Path, more: &[&str]| {
+        let mut command = cluster.command(Path::new(INJECTOR));
+        command
+            .args(["explain", "deploy/server"])
+            .args(more)
+            .env("KUBECONFIG", kubeconfig);
+        run(command, "")
+    };
+    let kubeconfig = somebody(cluster, &namespace, "looks", "get", "deployments.apps");
+    let ran = ask(&kubeconfig, &n);
+    assert_eq!(head(&ran).0, "stale", "{ran}");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let warning = format!(
+        "warning: it cannot be told whether the object is out-of-step: may not get the ConfigMap \
+         {namespace}/agent-config; give the service account the verb \"get\" for it, by resourceNames: "
+    );
+    assert!(
+        ran.stderr.starts_with(&warning) && ran.stderr.lines().count() == 1,
+        "{ran}"
+    );
+    let both = "deployments.apps,configmaps";
+    let kubeconfig = somebody(cluster, &namespace, "looks-closely", "get", both);
+    let ran = ask(&kubeconfig, &n);
+    assert_eq!(
+        (head(&ran).0.as_str(), ran.stderr.as_str()),
+        ("out-of-step", ""),
+        "{ran}"
+    );
+    // The namespace of the context is the one that nobody names.
+    let file = kubeconfig.to_str().unwrap();
+    let set = ["config", "set-context", "--current", "--kubeconfig", file];
+    cluster
+        .kubectl(&[&set[..], &["--namespace", &namespace]].concat())
+        .ok();
+    assert_eq!(ask(&kubeconfig, &[]).stdout, ran.stdout);
+
+    // Nothing is in step, or out of it, with what is not there.
+    cluster
+        .kubectl(&[&["delete", "configmap", "agent-config"], &n[..]].concat())
+        .ok();
+    let ran = injector(cluster, &[&["explain", "deploy/server"], &n[..]].concat());
+    assert_eq!(
+        (head(&ran).0.as_str(), ran.stderr.as_str()),
+        ("stale", ""),
+        "{ran}"
+    );
+}
+
+fn what_was_taken_out_while_nobody_was_asked_is_lacking(cluster: &Cluster) {
+    let namespace = made(cluster, "lacking");
+    let n = ["-n", namespace.as_str()];
+    let mut cron_job = deployment(&namespace, "hourly", &samples::values());
+    let mut template = cron_job["spec"]["template"].take();
+    template["spec"]["restartPolicy"] = json!("Never");
+    cron_job["apiVersion"] = json!("batch/v1");
+    cron_job["kind"] = json!("CronJob");
+    cron_job["spec"] =
+        json!({"schedule": "0 * * * *", "suspend": true, "jobTemplate": {"spec": {"template": template}}});
+    cluster
+        .kubectl_with(&["create", "-f", "-"], &cron_job.to_string())
+        .ok();
+    let told = told(cluster, &[&["cj/hourly"], &n[..]].concat());
+    assert_eq!(told["outcome"], "up-to-date", "{told:#}");
+    assert_eq!(value(&told, "toleration gpu op=Exists")["fate"], "kept");
+
+    let apart = format!("{APART_LABEL}=true");
+    cluster.kubectl(&["label", "namespace", &namespace, &apart]).ok();
+    wait_for("nobody to be asked", SOON, || {
+        (!injects(cluster, &namespace)).then_some(())
+    });
+    for (object, path) in [
+        ("configmap/agent-config", "/data/config"),
+        ("deployment/server", "/spec/template/spec/tolerations"),
+    ] {
+        let removal = json!([{"op": "remove", "path": path}]).to_string();
+        cluster
+            .kubectl(&[&["patch", object, "--type=json", "--patch", &removal], &n[..]].concat())
+            .ok();
+        let mend = format!("to have it completed: kubectl -n {namespace} annotate {object} {REFRESH}=now");
+        assert_stands(cluster, &namespace, object, Standing::Lacking, &mend);
+    }
+    // The values are those that it is to have.
+    let told = self::told(cluster, &[&["deploy/server"], &n[..]].concat());
+    assert_eq!(
+        value(&told, "toleration gpu op=Exists")["fate"],
+        "set",
+        "{told:#}"
     );
 }
 
@@ -191,14 +415,16 @@ fn an_object_that_is_not_injected_says_why(cluster: &Cluster) {
         (
             ["explain", "svc/kubernetes"],
             2,
-            "error: nothing is injected into objects of the kind `svc`; name one of a ConfigMap, Pod, DaemonSet, \
-             Deployment, StatefulSet, Job, CronJob\n"
+            "error: nothing is injected into objects of the kind `svc`; name one of a ConfigMap, DaemonSet, \
+             Deployment, StatefulSet, CronJob, Job, Pod\n"
                 .to_owned(),
         ),
         (
             ["explain", "ds/none"],
             3,
-            format!("error: there is no DaemonSet {namespace}/none; name another one, or its namespace with -n"),
+            format!(
+                "error: there is no DaemonSet {namespace}/none; name another one, or its namespace with -n"
+            ),
         ),
     ] {
         let ran = injector(cluster, &[&arguments[..], &n[..]].concat());

@@ -1,12 +1,15 @@
-//! `explain KIND/NAME`: an object as a cluster has it, and what its record is worth today.
+//! `explain KIND/NAME`: an object as a cluster has it, what it is worth today, and where its values come from.
 
+use kube::Client;
 use serde_json::Value;
 
 use super::{
     super::{
         cluster::with_client,
         exit::{Exit, Failure},
-        io, policies,
+        io,
+        mend::mend,
+        policies,
         post_render::known,
         print,
     },
@@ -15,23 +18,28 @@ use super::{
 use crate::{
     cli::{Explain, FactsArgs, Output},
     cluster::{
-        kinds::{KINDS, Kind},
+        Error,
+        kinds::{CONFIG_MAP, KINDS, Kind},
         objects::Objects,
     },
     engine::{
         self,
         facts::{Facts, Operation},
         object::ObjectView,
-        report::{Outcome, Reason, Report},
+        report::{Outcome, Report},
         setup::{Fresh, Snapshot},
+        survey::{Standing, Surveyed, made_for, survey_one},
     },
+    telemetry::with_causes,
     text::printable,
 };
 
-/// What became of an object that the cluster has.
+/// An object that the cluster has.
 struct Live {
+    /// Code and sentence of what it is worth.
     code: &'static str,
     sentence: &'static str,
+    /// What there is to do about it, or to know.
     mend: Option<String>,
     report: Report,
 }
@@ -50,7 +58,10 @@ pub(super) fn run(objects: &[(String, String)], args: &Explain) -> Result<Exit, 
             let object = Objects::of_kind(client.clone(), *kind, &namespace)
                 .get(name)
                 .await?;
-            found.push(live(*kind, &object, &args.facts, &snapshot)?);
+            let object = view(&object, *kind)?;
+            let mounted = mounted(&client, &namespace, &object).await?;
+            let mounted = mounted.as_ref().map(|it| view(it, CONFIG_MAP)).transpose()?;
+            found.push(live(*kind, &object, mounted.as_ref(), &args.facts, &snapshot));
         }
         Ok(found)
     })?;
@@ -78,60 +89,75 @@ fn kind_of(word: &str) -> Result<Kind, Failure> {
     })
 }
 
-fn live(kind: Kind, object: &Value, facts: &FactsArgs, snapshot: &Snapshot) -> Result<Live, Failure> {
-    let view = ObjectView::read(object)
-        .map_err(|_| Failure::Refused(format!("the cluster's {} is no object", kind.name)))?;
-    // A pod and a Job are completed as they are created, so they are explained as if they were now; of a pod that has
-    // its record the values are those of a manifest.
+fn view(object: &Value, kind: Kind) -> Result<ObjectView<'_>, Failure> {
+    ObjectView::read(object)
+        .map_err(|_| Failure::Refused(format!("the cluster's {} is no object", kind.name)))
+}
+
+/// The `ConfigMap` with which a workload has to be in step. Without the right to read it the other standings are told.
+async fn mounted(
+    client: &Client,
+    namespace: &str,
+    object: &ObjectView<'_>,
+) -> Result<Option<Value>, Failure> {
+    let Some(name) = made_for(object) else {
+        return Ok(None);
+    };
+    match Objects::of_kind(client.clone(), CONFIG_MAP, namespace)
+        .get(name)
+        .await
+    {
+        Ok(config_map) => Ok(Some(config_map)),
+        Err(Error::Missing { .. }) => Ok(None),
+        Err(error @ Error::Forbidden { .. }) => {
+            let out_of_step = Standing::OutOfStep.code();
+            io::complain(&format!(
+                "warning: it cannot be told whether the object is {out_of_step}: {}\n",
+                with_causes(&error)
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn live(
+    kind: Kind,
+    object: &ObjectView<'_>,
+    mounted: Option<&ObjectView<'_>>,
+    facts: &FactsArgs,
+    snapshot: &Snapshot,
+) -> Live {
+    let known = known(facts);
+    let Surveyed { standing, plan } = survey_one(object, mounted, &known, snapshot, &Fresh);
+    // What is completed as it is created alone is explained as if it were created now; of a pod that has its record the
+    // values are those of a manifest.
     let operation = match kind.name {
         "Pod" => Operation::Render,
-        "Job" => Operation::Create,
+        "Job" | "CronJob" => Operation::Create,
         _ => Operation::Update,
     };
-    let facts = Facts {
-        operation,
-        ..known(facts)
+    let facts = Facts { operation, ..known };
+    let report = engine::explain(object, &facts, snapshot, &Fresh).report;
+    let (code, sentence) = match plan.report.outcome {
+        // Why it is left alone says more.
+        outcome if standing == Standing::LeftAlone => (outcome.code(), outcome.sentence()),
+        _ => (standing.code(), standing.sentence()),
     };
-    let planned = engine::plan(&view, &facts, snapshot, &Fresh);
-    let anew = engine::explain(&view, &facts, snapshot, &Fresh);
-    let is_stale = anew.report.outcome == Outcome::Injected;
-    let refreshed = || refreshed(kind, &anew.report);
-    let (code, sentence, mend) = match planned.report.outcome {
-        Outcome::LeftAlone(Reason::UpToDate) if is_stale => (
-            "stale",
-            "it belongs to the object's values, but policies and catalogue would give something else now",
-            Some(refreshed()),
-        ),
-        Outcome::Injected => (
-            "missed",
-            "the object lacks what it needs: it was created or changed while no injector was asked",
-            Some(refreshed()),
-        ),
-        outcome => (outcome.code(), outcome.sentence(), None),
+    let keeps_others = operation != Operation::Update && report.outcome == Outcome::Injected;
+    let mend = match standing {
+        Standing::UpToDate if keeps_others => Some(format!(
+            "a {} keeps what it was made with; the values are those of one that is made now",
+            kind.name
+        )),
+        standing => mend(standing, &report),
     };
-    Ok(Live {
+    Live {
         code,
         sentence,
         mend,
-        report: anew.report,
-    })
-}
-
-/// What brings the object up to date.
-fn refreshed(kind: Kind, report: &Report) -> String {
-    if matches!(kind.name, "Pod" | "Job") {
-        return format!(
-            "a {} is completed when it is created: delete it, and have it made again",
-            kind.name
-        );
+        report,
     }
-    let name = printable(&report.name);
-    let namespace = printable(report.namespace.as_deref().unwrap_or_default());
-    let word = kind.name.to_ascii_lowercase();
-    format!(
-        "bring it up to date: kubectl annotate {word} {name} -n {namespace} {}=now",
-        crate::names::REFRESH_ANNOTATION
-    )
 }
 
 fn in_words(live: &Live) -> String {

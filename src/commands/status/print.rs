@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Object, Told};
 use crate::{
-    commands::print,
+    commands::{mend::mend, print},
     engine::{report::Outcome, survey::Standing},
     names::{self, Component},
     telemetry::with_causes,
@@ -144,33 +144,10 @@ fn one(object: &Object) -> String {
     for finding in &report.findings {
         let _ = writeln!(text, "  {}", printable(&finding.to_string()));
     }
-    let _ = writeln!(text, "  {}", mend(object));
-    text
-}
-
-/// What makes it right.
-fn mend(object: &Object) -> String {
-    let report = &object.surveyed.plan.report;
-    let (kind, name) = (report.kind.to_lowercase(), printable(&report.name));
-    let namespace = printable(object.namespace());
-    let annotate = format!(
-        "kubectl -n {namespace} annotate {kind}/{name} {}=now",
-        names::REFRESH_ANNOTATION
-    );
-    match (object.standing(), report.kind.as_str()) {
-        (Standing::Failed, _) => "mend what is wrong, and send the object again".to_owned(),
-        (_, "Pod" | "Job" | "CronJob") => {
-            "delete it and have it made again: objects of this kind are completed when they are created"
-                .to_owned()
-        }
-        (Standing::Stale | Standing::OutOfStep, "ConfigMap") => {
-            format!("to bring it up to date: {annotate}; then the same for the workloads that mount it")
-        }
-        (Standing::Stale, _) => {
-            format!("to bring it up to date, which rolls its pods: {annotate}; its ConfigMap first")
-        }
-        _ => format!("to have it completed: {annotate}"),
+    if let Some(mend) = mend(standing, report) {
+        let _ = writeln!(text, "  {mend}");
     }
+    text
 }
 
 /// For programs.
@@ -220,6 +197,6 @@ fn entry(object: &Object) -> Value {
         "reason": reason,
         "policies": report.policies,
         "findings": report.findings.iter().map(print::finding).collect::<Vec<_>>(),
-        "mend": (!object.standing().is_right()).then(|| mend(object)),
+        "mend": mend(object.standing(), report),
     })
 }
