@@ -45,6 +45,9 @@ marks! {
 /// Name of the injector's entry in a `MutatingWebhookConfiguration`.
 pub const WEBHOOK: &str = "mutate.injector.alumet.dev";
 
+/// Name of the entry of the `ValidatingWebhookConfiguration` that checks policies.
+pub const POLICY_WEBHOOK: &str = "validate.injector.alumet.dev";
+
 /// Key of the `ConfigMap` that holds the agent's TOML.
 pub const CONFIG_KEY: &str = "config";
 

@@ -14,7 +14,8 @@ pub struct CheckCluster {
         conflicts_with_all = ["files", "component", "release", "agent_version", "namespace_labels", "policy"]
     )]
     pub cluster: bool,
-    /// The `MutatingWebhookConfiguration` to look at; else all that have an entry of the injector.
+    /// The `MutatingWebhookConfiguration` to look at, and the `ValidatingWebhookConfiguration` of that name; else all that
+    /// have an entry of the injector.
     #[arg(long, value_name = "NAME")]
     pub webhook: Option<String>,
     /// Which cluster.

@@ -11,13 +11,10 @@ mod read;
 mod rights;
 mod served;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use k8s_openapi::{
-    api::{
-        admissionregistration::v1::MutatingWebhook, apps::v1::Deployment, core::v1::Service,
-        discovery::v1::EndpointSlice,
-    },
+    api::{apps::v1::Deployment, core::v1::Service, discovery::v1::EndpointSlice},
     apimachinery::pkg::version::Info,
 };
 
@@ -26,12 +23,13 @@ pub use self::{
     read::read,
 };
 use self::{probe::Probe, rights::Asked, served::Marked};
+use super::webhook_config::{Entry, Kind};
 use crate::policy_document::Problem;
 
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// One `MutatingWebhookConfiguration`, by name; else all that have an entry of ours.
+    /// One configuration of each kind, by name; else all that have an entry of ours.
     pub webhook: Option<String>,
     /// The namespace whose releases are looked at; else those of all namespaces.
     pub namespace: Option<String>,
@@ -56,7 +54,10 @@ pub enum Unseen {
 pub struct Installation {
     scope: Scope,
     version: Seen<Info>,
+    /// Those that are asked about marked objects.
     webhooks: Seen<Vec<Webhook>>,
+    /// Those that are asked about policies.
+    policy_webhooks: Seen<Vec<Webhook>>,
     /// Names and labels.
     namespaces: Seen<BTreeMap<String, BTreeMap<String, String>>>,
     marked: Seen<Vec<Marked>>,
@@ -67,9 +68,10 @@ pub struct Installation {
 /// An entry of ours, and what it leads to.
 #[derive(Debug)]
 struct Webhook {
+    kind: Kind,
     configuration: String,
-    entry: MutatingWebhook,
-    backend: Seen<Backend>,
+    entry: Entry,
+    backend: Seen<Arc<Backend>>,
 }
 
 /// What stands behind the Service that an entry leads to.
@@ -155,7 +157,7 @@ impl fmt::Display for Unseen {
 }
 
 /// What a check says, before the table puts its code to it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Said {
     outcome: Outcome,
     place: String,
@@ -196,13 +198,18 @@ impl Said {
 
 impl Webhook {
     fn place(&self) -> String {
-        format!("MutatingWebhookConfiguration {}", self.configuration)
+        format!("{} {}", self.kind.as_str(), self.configuration)
     }
 }
 
 impl Backend {
     fn service_place(&self) -> String {
         format!("Service {}/{}", self.namespace, self.service_name)
+    }
+
+    fn deployment_place(&self, deployment: &Deployment) -> String {
+        let name = deployment.metadata.name.as_deref().unwrap_or_default();
+        format!("Deployment {}/{name}", self.namespace)
     }
 
     /// The Deployment, where there is one.
@@ -219,18 +226,14 @@ impl Backend {
 }
 
 impl Installation {
-    /// What is said of each entry of ours; that there is none to look at, where there is none.
+    /// What is said of each entry of ours, of either kind; that there is none to look at, where there is none.
     fn each_webhook(&self, say: impl Fn(&Webhook) -> Said) -> Vec<Said> {
-        match &self.webhooks {
-            Ok(webhooks) if webhooks.is_empty() => {
-                vec![Said::skipped(
-                    "",
-                    &Unseen::Moot("there is no webhook to look at".to_owned()),
-                )]
-            }
-            Ok(webhooks) => webhooks.iter().map(say).collect(),
-            Err(why) => vec![Said::skipped("", why)],
-        }
+        each(&self.webhooks, self.policy_webhooks.iter().flatten(), say)
+    }
+
+    /// The same of those that are asked about marked objects.
+    fn each_mutating(&self, say: impl Fn(&Webhook) -> Said) -> Vec<Said> {
+        each(&self.webhooks, [], say)
     }
 
     /// What is said of what stands behind each entry of ours.
@@ -240,4 +243,28 @@ impl Installation {
             Err(why) => Said::skipped(&webhook.place(), why),
         })
     }
+}
+
+/// What is said of webhooks and of others besides, each thing once: several lead to one Service.
+fn each<'w>(
+    webhooks: &'w Seen<Vec<Webhook>>,
+    besides: impl IntoIterator<Item = &'w Webhook>,
+    say: impl Fn(&Webhook) -> Said,
+) -> Vec<Said> {
+    let mut told: Vec<Said> = webhooks
+        .as_ref()
+        .err()
+        .map(|why| Said::skipped("", why))
+        .into_iter()
+        .collect();
+    for said in webhooks.iter().flatten().chain(besides).map(say) {
+        if !told.contains(&said) {
+            told.push(said);
+        }
+    }
+    if told.is_empty() {
+        let none = Unseen::Moot("there is no webhook to look at".to_owned());
+        told.push(Said::skipped("", &none));
+    }
+    told
 }

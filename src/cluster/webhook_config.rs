@@ -12,107 +12,24 @@
 //! Patch (RFC 6902) does not, and its `test` on the entry's name makes sure that entries which moved meanwhile are not
 //! mistaken for one another.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+mod model;
+
+use std::{collections::BTreeSet, fmt};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use json_patch::{AddOperation, Patch as JsonPatch, PatchOperation, TestOperation, jsonptr::PointerBuf};
-use k8s_openapi::{
-    ByteString, ClusterResourceScope, api::admissionregistration::v1::WebhookClientConfig,
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::{ByteString, api::admissionregistration::v1::WebhookClientConfig};
 use kube::{
-    Api, Client, Resource,
+    Api, Client,
     api::Patch,
     runtime::{WatchStreamExt as _, watcher},
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+pub use self::model::{Configuration, Entry, Kind};
 use super::{Error, FIELD_MANAGER, answer, patch_params, refused};
 use crate::certs::{Bundle, ServerNames};
-
-/// Which requests a configuration is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `MutatingWebhookConfiguration`: objects that are completed.
-    Mutating,
-    /// `ValidatingWebhookConfiguration`: policies that are checked as they are written.
-    Validating,
-}
-
-impl Kind {
-    /// Kubernetes' name for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mutating => "MutatingWebhookConfiguration",
-            Self::Validating => "ValidatingWebhookConfiguration",
-        }
-    }
-
-    /// What to do when it is not there.
-    fn missing(self) -> &'static str {
-        match self {
-            Self::Mutating => {
-                "the chart makes it; install the chart again, or start with the name that it has"
-            }
-            Self::Validating => {
-                "policies are not checked as they are written; the chart makes it with webhook.policies.enabled=true"
-            }
-        }
-    }
-}
-
-/// A configuration of either kind, as far as it is read: the rest is left to those who wrote it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Configuration {
-    /// Name, version, and who wrote which field.
-    pub metadata: ObjectMeta,
-    /// The entries.
-    pub webhooks: Option<Vec<Entry>>,
-}
-
-/// An entry of a configuration.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// Its name, which no other entry of the configuration has.
-    pub name: String,
-    /// Where it leads, and whom the API server trusts there.
-    pub client_config: WebhookClientConfig,
-}
-
-impl Resource for Configuration {
-    type DynamicType = Kind;
-    type Scope = ClusterResourceScope;
-
-    fn kind(kind: &Kind) -> Cow<'_, str> {
-        kind.as_str().into()
-    }
-
-    fn group(_: &Kind) -> Cow<'_, str> {
-        "admissionregistration.k8s.io".into()
-    }
-
-    fn version(_: &Kind) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural(kind: &Kind) -> Cow<'_, str> {
-        match kind {
-            Kind::Mutating => "mutatingwebhookconfigurations".into(),
-            Kind::Validating => "validatingwebhookconfigurations".into(),
-        }
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
 
 /// Where the entries lead that are ours.
 #[derive(Debug, Clone)]

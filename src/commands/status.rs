@@ -19,6 +19,7 @@ use crate::{
         kinds::KINDS,
         policies::{Policies, fetch},
         registered::{Registered, registered},
+        webhook_config::Kind,
     },
     engine::{
         object::ObjectView,
@@ -105,7 +106,7 @@ async fn read(
     namespace: Option<&str>,
     of_files: Vec<crate::policy::model::Policy>,
 ) -> Result<(Vec<Registered>, Policies, Inventory), Failure> {
-    let webhooks = registered(client.clone()).await?;
+    let webhooks = registered(client.clone(), Kind::Mutating, None).await?;
     let policies = fetch(client.clone(), of_files).await?;
     let inventory = inventory::take(&client, namespace, &KINDS).await;
     Ok((webhooks, policies, inventory))

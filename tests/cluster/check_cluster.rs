@@ -8,6 +8,7 @@ use std::{
 };
 
 use alumet_injector::certs::{Authority, ServerNames};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,11 +29,15 @@ const SOON: Duration = Duration::from_mins(1);
 /// With `Fail` the API server says what it could not do.
 const FAIL: &[&str] = &["webhook.failurePolicy=Fail"];
 
+/// A `ValidatingWebhookConfiguration` of its own. It counts in the whole cluster, so that a test takes it away at its end.
+const WITH_POLICIES: &str = "webhook.policies.enabled=true";
+
 pub(crate) fn cases() -> Vec<Case> {
     cases![
         all_is_well_with_a_self_managed_installation,
         all_is_well_with_an_installation_with_files,
         a_webhook_that_is_missing,
+        a_webhook_of_policies_that_is_wrong_or_missing,
         a_ca_bundle_of_another_authority,
         a_certificate_that_has_expired,
         no_ready_replica,
@@ -68,9 +73,14 @@ impl Place {
         place
     }
 
-    fn self_managed(cluster: &Cluster) -> Self {
+    fn self_managed(cluster: &Cluster, set: &[&str]) -> Self {
         let namespace = cluster.namespace("checked");
-        let injector = Injector::install(cluster, &self_managed(&namespace));
+        let of_test = self_managed(&namespace);
+        let installation = Installation {
+            set: &[of_test.set, set].concat(),
+            ..of_test
+        };
+        let injector = Injector::install(cluster, &installation);
         let place = Self { namespace, injector };
         place.wait_until_ready(cluster);
         place
@@ -118,6 +128,30 @@ impl Place {
         });
     }
 
+    /// The `ValidatingWebhookConfiguration`, with a patch of its one entry.
+    fn patch_webhook_of_policies(&self, cluster: &Cluster, member: &str, value: &Value) {
+        let operation =
+            json!([{"op": "add", "path": format!("/webhooks/0/clientConfig/{member}"), "value": value}]);
+        let patch = format!("--patch={operation}");
+        let webhook = &self.injector.webhook;
+        cluster
+            .kubectl(&[
+                "patch",
+                "validatingwebhookconfiguration",
+                webhook,
+                "--type=json",
+                &patch,
+            ])
+            .ok();
+    }
+
+    fn without_webhook_of_policies(&self, cluster: &Cluster) {
+        let webhook = &self.injector.webhook;
+        cluster
+            .kubectl(&["delete", "validatingwebhookconfiguration", webhook])
+            .ok();
+    }
+
     /// What is told, without the lines that say that all is well, and without the policies, which are the cluster's.
     #[track_caller]
     fn problems(&self, cluster: &Cluster) -> (Vec<String>, Ran) {
@@ -127,9 +161,15 @@ impl Place {
     #[track_caller]
     fn problems_in(&self, cluster: &Cluster, namespace: &str) -> (Vec<String>, Ran) {
         let ran = check(cluster, &["--webhook", &self.injector.webhook, "-n", namespace]);
-        let problems = lines(&ran).into_iter().filter(|line| !line.starts_with("ok["));
-        (problems.collect(), ran)
+        (problems(&ran), ran)
     }
+}
+
+/// The lines that do not say that all is well. Policies are the cluster's, and so is who checks them.
+fn problems(ran: &Ran) -> Vec<String> {
+    let is_problem =
+        |line: &String| !line.starts_with("ok[") && !line.starts_with("warning[policy-webhook]: ");
+    lines(ran).into_iter().filter(is_problem).collect()
 }
 
 /// The lines about checks, without those of the policies.
@@ -174,10 +214,11 @@ fn assert_well(cluster: &Cluster, place: &Place, secret: &str, rights: &str) {
         Stored::Yes,
     )
     .unwrap();
-    let ran = check(
-        cluster,
-        &["--webhook", &place.injector.webhook, "-n", &place.namespace],
-    );
+    // The authority is written to the webhook of policies a moment after the other.
+    let ran = wait_for("all to be well", SOON, || {
+        let (problems, ran) = place.problems(cluster);
+        problems.is_empty().then_some(ran)
+    });
     let Injector {
         namespace,
         release,
@@ -200,12 +241,20 @@ fn assert_well(cluster: &Cluster, place: &Place, secret: &str, rights: &str) {
             "ok[webhook]: MutatingWebhookConfiguration {webhook}: the entry mutate.injector.alumet.dev leads to Service \
              {namespace}/{release}, failurePolicy {policy}"
         ),
+        format!(
+            "ok[policy-webhook]: ValidatingWebhookConfiguration {webhook}: the entry validate.injector.alumet.dev leads to \
+             Service {namespace}/{release}, failurePolicy Ignore"
+        ),
         format!("ok[service]: Service {namespace}/{release}: it has the port 8443"),
         format!("ok[deployment]: Deployment {namespace}/{release}: 1 of 1 replicas are ready"),
         format!("ok[endpoints]: Service {namespace}/{release}: it leads to 1 ready pod"),
         format!("ok[certificate]: Secret {namespace}/{secret}: its certificate is valid until TIME"),
         format!(
             "ok[ca-bundle]: MutatingWebhookConfiguration {webhook}: its caBundle trusts the certificate in Secret \
+             {namespace}/{secret}"
+        ),
+        format!(
+            "ok[ca-bundle]: ValidatingWebhookConfiguration {webhook}: its caBundle trusts the certificate in Secret \
              {namespace}/{secret}"
         ),
         format!("ok[rights]: ServiceAccount {namespace}/{rights}"),
@@ -218,30 +267,32 @@ fn assert_well(cluster: &Cluster, place: &Place, secret: &str, rights: &str) {
     ];
     assert_eq!(told[1..], expected, "{ran}");
     let last = ran.stdout.lines().last().unwrap();
-    assert!(last.starts_with("12 checks: "), "{ran}");
+    assert!(last.starts_with("13 checks: "), "{ran}");
     if !ran.stdout.contains("[policies]: ") || ran.stdout.contains("ok[policies]: ") {
-        assert_eq!(last, "12 checks: 0 errors, 0 warnings, 0 skipped");
+        assert_eq!(last, "13 checks: 0 errors, 0 warnings, 0 skipped");
         assert_eq!(ran.code, Some(0), "{ran}");
     }
 }
 
 fn all_is_well_with_a_self_managed_installation(cluster: &Cluster) {
-    let place = Place::self_managed(cluster);
+    let place = Place::self_managed(cluster, &[WITH_POLICIES]);
     let secret = format!("{}-serving-cert", place.injector.release);
     let rights = format!(
-        "{}: it has the 14 rights that the injector needs in this mode",
+        "{}: it has the 17 rights that the injector needs in this mode",
         place.injector.release
     );
     assert_well(cluster, &place, &secret, &rights);
+    place.without_webhook_of_policies(cluster);
 }
 
 fn all_is_well_with_an_installation_with_files(cluster: &Cluster) {
-    let place = Place::with_files(cluster, &[]);
+    let place = Place::with_files(cluster, &[WITH_POLICIES]);
     let rights = format!(
-        "{}: it has the 10 rights that the injector needs in this mode",
+        "{}: it has the 9 rights that the injector needs in this mode",
         place.injector.release
     );
     assert_well(cluster, &place, "serving-cert", &rights);
+    place.without_webhook_of_policies(cluster);
 }
 
 fn a_webhook_that_is_missing(cluster: &Cluster) {
@@ -265,6 +316,91 @@ fn a_webhook_that_is_missing(cluster: &Cluster) {
         assert!(problem.ends_with("]: there is no webhook to look at"), "{ran}");
     }
     assert_eq!(ran.code, Some(1), "{ran}");
+}
+
+fn a_webhook_of_policies_that_is_wrong_or_missing(cluster: &Cluster) {
+    let place = Place::with_files(cluster, &[WITH_POLICIES]);
+    assert_eq!(place.problems(cluster).0, [""; 0]);
+    let Injector {
+        namespace,
+        release,
+        webhook,
+        ..
+    } = &place.injector;
+
+    let entry = cluster.get(&["validatingwebhookconfiguration", webhook]);
+    let trusted = &entry["webhooks"][0]["clientConfig"]["caBundle"];
+    let other = cluster.get(&["configmap", "kube-root-ca.crt", "-n", namespace]);
+    let other = STANDARD.encode(other["data"]["ca.crt"].as_str().unwrap());
+    place.patch_webhook_of_policies(cluster, "caBundle", &json!(other));
+    let (problems, ran) = place.problems(cluster);
+    let expected = format!(
+        "error[ca-bundle]: ValidatingWebhookConfiguration {webhook}: its caBundle does not trust the certificate in Secret \
+         {namespace}/serving-cert: no CA of the bundle signed it, or that CA has expired; write the authority that issued \
+         the certificate into the caBundle, or restart the injector"
+    );
+    assert_eq!((problems, ran.code), (vec![expected], Some(1)), "{ran}");
+    place.patch_webhook_of_policies(cluster, "caBundle", trusted);
+
+    place.patch_webhook_of_policies(cluster, "service/port", &json!(1));
+    let (problems, ran) = place.problems(cluster);
+    let expected = format!(
+        "error[service]: Service {namespace}/{release}: it has the ports 8443, and the ValidatingWebhookConfiguration \
+         {webhook} calls port 1; set service.port of the injector's chart, and upgrade it"
+    );
+    assert_eq!((problems, ran.code), (vec![expected], Some(1)), "{ran}");
+
+    place.patch_webhook_of_policies(cluster, "service/name", &json!("nobody"));
+    let (problems, ran) = place.problems(cluster);
+    let expected = format!(
+        "error[service]: Service {namespace}/nobody: it is not there, and the ValidatingWebhookConfiguration {webhook} \
+         leads to it; install the injector again, or take the webhook away"
+    );
+    assert!(problems.contains(&expected), "{ran}");
+
+    place.without_webhook_of_policies(cluster);
+    let of_policies = || {
+        let arguments = ["--webhook", webhook, "-n", &place.namespace];
+        let ran = check(cluster, &arguments);
+        let told = lines(&ran);
+        let told = told
+            .into_iter()
+            .filter(|line| line.contains("[policy-webhook]: "));
+        (told.collect::<Vec<_>>(), ran.code)
+    };
+    let deployment = format!("Deployment {namespace}/{release}");
+    let expected = format!(
+        "warning[policy-webhook]: {deployment}: it watches policies, and there is no ValidatingWebhookConfiguration \
+         {webhook} with an entry validate.injector.alumet.dev, so that one with errors is taken, and is not in force; set \
+         webhook.policies.enabled of the injector's chart"
+    );
+    assert_eq!(of_policies(), (vec![expected], Some(0)));
+
+    let pointer = "/spec/template/spec/containers/0/args";
+    let object = cluster.get(&["deployment", release, "-n", namespace]);
+    let arguments = object.pointer(pointer).and_then(Value::as_array).unwrap().iter();
+    let others: Vec<&Value> = arguments
+        .filter(|argument| *argument != "--watch-policies")
+        .collect();
+    let patch = format!(
+        "--patch={}",
+        json!([{"op": "replace", "path": pointer, "value": others}])
+    );
+    cluster
+        .kubectl(&[
+            "patch",
+            "deployment",
+            release,
+            "-n",
+            namespace,
+            "--type=json",
+            &patch,
+        ])
+        .ok();
+    let expected = format!(
+        "ok[policy-webhook]: {deployment}: it watches no policies, so that none has to be checked as it is written"
+    );
+    assert_eq!(of_policies().0, [expected]);
 }
 
 fn a_ca_bundle_of_another_authority(cluster: &Cluster) {
@@ -339,10 +475,7 @@ fn a_certificate_that_has_expired(cluster: &Cluster) {
         let (_, ran) = place.problems(cluster);
         ended_in(&ran, "x509: ").then_some(ran)
     });
-    let problems: Vec<String> = lines(&ran)
-        .into_iter()
-        .filter(|line| !line.starts_with("ok["))
-        .collect();
+    let problems = problems(&ran);
     assert_eq!(problems.len(), 2, "{ran}");
     assert_eq!(
         timeless(&problems[0].replace("Z;", "Z ;")),
@@ -409,7 +542,7 @@ fn no_ready_replica(cluster: &Cluster) {
 }
 
 fn a_right_that_is_missing(cluster: &Cluster) {
-    let place = Place::self_managed(cluster);
+    let place = Place::self_managed(cluster, &[]);
     let Injector {
         namespace, release, ..
     } = &place.injector;
@@ -448,6 +581,19 @@ fn a_namespace_that_the_selector_leaves_out(cluster: &Cluster) {
     );
     assert!(problems[2].starts_with("error[releases]: "), "{ran}");
     assert_eq!(ran.code, Some(1), "{ran}");
+
+    // One that somebody else completed works, until it is changed.
+    let outside = cluster.namespace("outside");
+    let mut completed = config_map(&outside, "agent-config");
+    completed["data"] = json!({"config": "[plugins.csv]\n"});
+    create(cluster, &completed, Stored::Yes).unwrap();
+    let (problems, ran) = place.problems_in(cluster, &outside);
+    let begin = format!(
+        "warning[selectors]: Namespace {outside}: it has 1 marked object, and the namespaceSelector of "
+    );
+    assert_eq!(problems.len(), 2, "{ran}");
+    assert!(problems[1].starts_with(&begin), "{ran}");
+    assert_eq!(ran.code, Some(0), "{ran}");
 }
 
 fn an_object_that_the_selector_leaves_out(cluster: &Cluster) {
@@ -542,10 +688,14 @@ fn who_may_see_nothing_is_told_which_rights_are_missing(cluster: &Cluster) {
     ] {
         assert_eq!(
             skipped(code),
-            format!("you may not list mutatingwebhookconfigurations{mend}"),
+            format!("you may not list mutatingwebhookconfigurations.admissionregistration.k8s.io{mend}"),
             "{code}"
         );
     }
+    assert_eq!(
+        skipped("policy-webhook"),
+        format!("you may not list validatingwebhookconfigurations.admissionregistration.k8s.io{mend}")
+    );
     let namespace = &place.namespace;
     assert_eq!(
         skipped("injection"),

@@ -107,9 +107,8 @@ fn chain(backend: &Backend) -> Result<(String, Vec<Trusted>), Said> {
 pub(super) fn ca_bundle(installation: &Installation, now: SystemTime) -> Vec<Said> {
     installation.each_webhook(|webhook| {
         let place = webhook.place();
-        let config = &webhook.entry.client_config;
-        let Some(pem) = config.ca_bundle.as_ref().filter(|pem| !pem.0.is_empty()) else {
-            if config.url.is_some() {
+        let Some(pem) = webhook.entry.ca_bundle() else {
+            if webhook.entry.client_config.url.is_some() {
                 let message = "it has no caBundle, so the API server asks the authorities of its machine";
                 return Said::ok(&place, message.to_owned());
             }
@@ -120,7 +119,7 @@ pub(super) fn ca_bundle(installation: &Installation, now: SystemTime) -> Vec<Sai
             let message = "it has no caBundle, so the API server trusts no injector";
             return Said::error(&place, message.to_owned(), mend);
         };
-        let bundle = match Bundle::read(&pem.0) {
+        let bundle = match Bundle::read(pem) {
             Ok(bundle) => bundle,
             Err(error) => {
                 return Said::error(
@@ -179,18 +178,24 @@ fn of_bundle(place: &str, bundle: &Bundle, secret: &str, chain: &[Trusted], now:
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::{
+        sync::Arc,
+        time::{Duration, SystemTime},
+    };
 
     use k8s_openapi::{
         ByteString,
-        api::admissionregistration::v1::{MutatingWebhook, ServiceReference, WebhookClientConfig},
+        api::admissionregistration::v1::{ServiceReference, WebhookClientConfig},
     };
 
     use super::{ca_bundle, certificate};
     use crate::{
         certs::{Authority, Issued, ServerNames},
-        cluster::installation::{
-            Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, checks::verdicts,
+        cluster::{
+            installation::{
+                Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, checks::verdicts,
+            },
+            webhook_config::{Entry, Kind},
         },
     };
 
@@ -222,7 +227,7 @@ mod tests {
             }),
             rights: moot(),
         };
-        let entry = MutatingWebhook {
+        let entry = Entry {
             client_config: WebhookClientConfig {
                 ca_bundle: bundle.map(|pem| ByteString(pem.as_bytes().to_vec())),
                 service: Some(ServiceReference {
@@ -232,16 +237,18 @@ mod tests {
                 }),
                 ..WebhookClientConfig::default()
             },
-            ..MutatingWebhook::default()
+            ..Entry::default()
         };
         Installation {
             scope: Scope::default(),
             version: moot(),
             webhooks: Ok(vec![Webhook {
+                kind: Kind::Mutating,
                 configuration: "config".to_owned(),
                 entry,
-                backend: Ok(backend),
+                backend: Ok(Arc::new(backend)),
             }]),
+            policy_webhooks: Ok(Vec::new()),
             namespaces: moot(),
             marked: moot(),
             probes: moot(),

@@ -2,8 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::{Installation, Said, Verdict, certificate, probe, reach, rights, served};
-use crate::{finding::Severity, names::WEBHOOK};
+use super::{Installation, Said, Verdict, Webhook, certificate, probe, reach, rights, served};
+use crate::{
+    cluster::webhook_config::{Entry, Kind},
+    finding::Severity,
+};
 
 /// Oldest Kubernetes that is supported: 1.28.
 const OLDEST_MINOR: u32 = 28;
@@ -31,8 +34,13 @@ pub const CHECKS: &[Check] = &[
         say: webhook,
     },
     Check {
+        code: "policy-webhook",
+        holds: "a ValidatingWebhookConfiguration has our entry, where policies are watched",
+        say: policy_webhook,
+    },
+    Check {
         code: "service",
-        holds: "the Service that the entry leads to is there, with the port that the entry names",
+        holds: "the Service that each entry leads to is there, with the port that the entry names",
         say: reach::service,
     },
     Check {
@@ -52,7 +60,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         code: "ca-bundle",
-        holds: "the caBundle trusts the certificate in the Secret",
+        holds: "the caBundle of each entry trusts the certificate in the Secret",
         say: certificate::ca_bundle,
     },
     Check {
@@ -124,31 +132,67 @@ fn api_server(installation: &Installation, _: SystemTime) -> Vec<Said> {
 }
 
 fn webhook(installation: &Installation, _: SystemTime) -> Vec<Said> {
-    if let (Ok(webhooks), named) = (&installation.webhooks, &installation.scope.webhook)
-        && webhooks.is_empty()
-    {
-        let message = match named {
-            Some(name) => {
-                format!(
-                    "there is no MutatingWebhookConfiguration {name} with an entry {WEBHOOK}, so nothing is injected"
-                )
-            }
-            None => format!("no MutatingWebhookConfiguration has an entry {WEBHOOK}, so nothing is injected"),
-        };
+    if installation.webhooks.as_ref().is_ok_and(Vec::is_empty) {
+        let message = format!("{}, so nothing is injected", none(installation, Kind::Mutating));
         let mend = "install the injector (chart deploy/injector), or use the post-renderer";
         return vec![Said::error("", message, mend)];
     }
-    installation.each_webhook(|webhook| {
-        let config = &webhook.entry.client_config;
-        let leads = match (&config.service, &config.url) {
-            (Some(service), _) => format!("Service {}/{}", service.namespace, service.name),
-            (None, Some(url)) => url.clone(),
-            (None, None) => "nowhere".to_owned(),
+    installation.each_mutating(leads)
+}
+
+fn policy_webhook(installation: &Installation, _: SystemTime) -> Vec<Said> {
+    let registered = match &installation.policy_webhooks {
+        Ok(registered) => registered,
+        Err(why) => return vec![Said::skipped("", why)],
+    };
+    if !registered.is_empty() {
+        return registered.iter().map(leads).collect();
+    }
+    installation.each_mutating(|webhook| {
+        let backend = match &webhook.backend {
+            Ok(backend) => backend,
+            Err(why) => return Said::skipped(&webhook.place(), why),
         };
-        let policy = webhook.entry.failure_policy.as_deref().unwrap_or("Fail");
-        let message = format!("the entry {WEBHOOK} leads to {leads}, failurePolicy {policy}");
-        Said::ok(&webhook.place(), message)
+        match backend.deployment() {
+            Ok(deployment) if rights::watches_policies(deployment) => {
+                let none = none(installation, Kind::Validating);
+                let message = format!(
+                    "it watches policies, and {none}, so that one with errors is taken, and is not in force"
+                );
+                let mend = "set webhook.policies.enabled of the injector's chart";
+                Said::warning(&backend.deployment_place(deployment), message, mend)
+            }
+            Ok(deployment) => Said::ok(
+                &backend.deployment_place(deployment),
+                "it watches no policies, so that none has to be checked as it is written".to_owned(),
+            ),
+            Err(why) => Said::skipped(&backend.service_place(), &why),
+        }
     })
+}
+
+/// That no configuration of this kind has an entry of ours.
+fn none(installation: &Installation, kind: Kind) -> String {
+    let (entry, kind) = (kind.entry(), kind.as_str());
+    match &installation.scope.webhook {
+        Some(name) => format!("there is no {kind} {name} with an entry {entry}"),
+        None => format!("no {kind} has an entry {entry}"),
+    }
+}
+
+/// Where an entry leads.
+fn leads(webhook: &Webhook) -> Said {
+    let Entry {
+        name, client_config, ..
+    } = &webhook.entry;
+    let leads = match (&client_config.service, &client_config.url) {
+        (Some(service), _) => format!("Service {}/{}", service.namespace, service.name),
+        (None, Some(url)) => url.clone(),
+        (None, None) => "nowhere".to_owned(),
+    };
+    let policy = webhook.entry.failure_policy();
+    let message = format!("the entry {name} leads to {leads}, failurePolicy {policy}");
+    Said::ok(&webhook.place(), message)
 }
 
 fn policies(installation: &Installation, _: SystemTime) -> Vec<Said> {
@@ -194,6 +238,7 @@ mod tests {
             scope: Scope::default(),
             version: Err(unseen.clone()),
             webhooks: Err(unseen.clone()),
+            policy_webhooks: Err(unseen.clone()),
             namespaces: Err(unseen.clone()),
             marked: Err(unseen.clone()),
             probes: Err(unseen.clone()),

@@ -50,7 +50,7 @@ pub(super) fn deployment(installation: &Installation, _: SystemTime) -> Vec<Said
             Err(why) => return Said::skipped(&backend.service_place(), &why),
         };
         let name = deployment.metadata.name.as_deref().unwrap_or_default();
-        let place = format!("Deployment {}/{name}", backend.namespace);
+        let place = backend.deployment_place(deployment);
         let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         let status = deployment.status.as_ref();
         let ready = status.and_then(|status| status.ready_replicas).unwrap_or(0);

@@ -1,9 +1,9 @@
 //! Reads what there is of an installation: one request after the other, none of which changes anything.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::{
-    admissionregistration::v1::{MutatingWebhookConfiguration, ServiceReference},
+    admissionregistration::v1::ServiceReference,
     apps::v1::Deployment,
     core::v1::{Namespace, Secret, Service},
     discovery::v1::EndpointSlice,
@@ -14,8 +14,11 @@ use serde::de::DeserializeOwned;
 use super::{Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, probe, rights, served};
 use crate::{
     certs::held::CERTIFICATE,
-    cluster::{Error, answer, listed, policies},
-    names::WEBHOOK,
+    cluster::{
+        Error, answer, listed, policies,
+        registered::{Registered, registered},
+        webhook_config::Kind,
+    },
     telemetry::with_causes,
 };
 
@@ -42,7 +45,9 @@ pub async fn read(client: Client, scope: Scope) -> Result<Installation, Error> {
         Err(error @ (Error::Request { .. } | Error::Timeout { .. })) => return Err(error),
         answered => seen(answered),
     };
-    let webhooks = webhooks(&client, &scope).await;
+    let mut backends = Backends::new();
+    let policy_webhooks = webhooks(&client, Kind::Validating, &scope, &mut backends).await;
+    let webhooks = webhooks(&client, Kind::Mutating, &scope, &mut backends).await;
     let namespaces = namespaces(&client, &scope).await;
     let marked = served::marked(&client, &scope).await;
     let probes = probe::probes(&client, &scope, &webhooks, &namespaces, &marked).await;
@@ -51,6 +56,7 @@ pub async fn read(client: Client, scope: Scope) -> Result<Installation, Error> {
         scope,
         version,
         webhooks,
+        policy_webhooks,
         namespaces,
         marked,
         probes,
@@ -58,35 +64,44 @@ pub async fn read(client: Client, scope: Scope) -> Result<Installation, Error> {
     })
 }
 
+/// Backends by namespace and name of their Service, for several entries lead to one.
+type Backends = BTreeMap<(String, String), Arc<Backend>>;
+
 /// The entries that are ours, and what they lead to.
-async fn webhooks(client: &Client, scope: &Scope) -> Seen<Vec<Webhook>> {
-    let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    let mut params = ListParams::default();
-    if let Some(name) = &scope.webhook {
-        // A person may have the right for this one alone.
-        params = params.fields(&format!("metadata.name={name}"));
-    }
-    let list = seen(listed("mutatingwebhookconfigurations", api.list(&params)).await)?;
+async fn webhooks(client: &Client, kind: Kind, scope: &Scope, backends: &mut Backends) -> Seen<Vec<Webhook>> {
+    let entries = seen(registered(client.clone(), kind, scope.webhook.as_deref()).await)?;
     let mut webhooks = Vec::new();
-    for config in list.into_iter().flatten() {
-        let configuration = config.metadata.name.unwrap_or_default();
-        let entries = config.webhooks.into_iter().flatten();
-        for entry in entries.filter(|entry| entry.name == WEBHOOK) {
-            let backend = match (&entry.client_config.service, &entry.client_config.url) {
-                (Some(service), _) => Ok(backend(client, service).await),
-                (None, url) => Err(Unseen::Moot(format!(
-                    "it leads to {}, and not to a Service",
-                    url.as_deref().unwrap_or("nowhere")
-                ))),
-            };
-            webhooks.push(Webhook {
-                configuration: configuration.clone(),
-                entry,
-                backend,
-            });
-        }
+    for Registered {
+        kind,
+        configuration,
+        entry,
+    } in entries
+    {
+        let backend = match (&entry.client_config.service, &entry.client_config.url) {
+            (Some(service), _) => Ok(shared(client, service, backends).await),
+            (None, url) => Err(Unseen::Moot(format!(
+                "it leads to {}, and not to a Service",
+                url.as_deref().unwrap_or("nowhere")
+            ))),
+        };
+        webhooks.push(Webhook {
+            kind,
+            configuration,
+            entry,
+            backend,
+        });
     }
     Ok(webhooks)
+}
+
+async fn shared(client: &Client, service: &ServiceReference, backends: &mut Backends) -> Arc<Backend> {
+    let id = (service.namespace.clone(), service.name.clone());
+    if let Some(known) = backends.get(&id) {
+        return Arc::clone(known);
+    }
+    let read = Arc::new(backend(client, service).await);
+    backends.insert(id, Arc::clone(&read));
+    read
 }
 
 async fn namespaces(client: &Client, scope: &Scope) -> Seen<BTreeMap<String, BTreeMap<String, String>>> {

@@ -58,6 +58,13 @@ const NEEDS: &[Need] = &[
         of: Of::Cluster("--webhook"),
     },
     Need {
+        argument: SELF_MANAGED,
+        group: "admissionregistration.k8s.io",
+        resource: "validatingwebhookconfigurations",
+        verbs: &["list", "watch", "patch"],
+        of: Of::Cluster("--validating-webhook"),
+    },
+    Need {
         argument: WATCH_POLICIES,
         group: "",
         resource: "namespaces",
@@ -177,6 +184,10 @@ pub(super) fn is_self_managed(deployment: &Deployment) -> bool {
     arguments(deployment).any(|text| text == SELF_MANAGED)
 }
 
+pub(super) fn watches_policies(deployment: &Deployment) -> bool {
+    arguments(deployment).any(|text| text == WATCH_POLICIES)
+}
+
 /// The account of the Deployment's pods.
 fn account(deployment: &Deployment) -> &str {
     let spec = deployment
@@ -194,11 +205,16 @@ pub(super) async fn ask(client: &Client, namespace: &str, deployment: &Deploymen
         if !arguments(deployment).any(|text| text == need.argument) {
             continue;
         }
-        let (name, namespace_of) = match need.of {
-            Of::OwnNamespace(named) => (argument(deployment, named), Some(namespace)),
-            Of::Cluster(named) => (argument(deployment, named), None),
+        let (named, namespace_of) = match need.of {
+            Of::OwnNamespace(named) => (Some(named), Some(namespace)),
+            Of::Cluster(named) => (Some(named), None),
             Of::All => (None, None),
         };
+        let name = named.and_then(|named| argument(deployment, named));
+        if named.is_some() && name.is_none() {
+            // There is no such object.
+            continue;
+        }
         let (resource, subresource) = match need.resource.split_once('/') {
             Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
             None => (need.resource, None),

@@ -9,7 +9,7 @@ use super::{Object, Told};
 use crate::{
     commands::{mend::mend, print},
     engine::{report::Outcome, survey::Standing},
-    names::{self, Component},
+    names::Component,
     telemetry::with_causes,
     text::printable,
 };
@@ -47,16 +47,16 @@ pub(super) fn text(told: &Told) -> String {
 
 fn webhooks(told: &Told) -> Vec<String> {
     let registered = told.webhooks.iter().map(|webhook| {
-        let trusts = if webhook.has_ca_bundle {
-            "with a caBundle"
-        } else {
-            "without a caBundle"
+        let trusts = match webhook.entry.ca_bundle() {
+            Some(_) => "with a caBundle",
+            None => "without a caBundle",
         };
         printable(&format!(
-            "{} of MutatingWebhookConfiguration {}: registered, {trusts}, failurePolicy {}",
-            names::WEBHOOK,
+            "{} of {} {}: registered, {trusts}, failurePolicy {}",
+            webhook.entry.name,
+            webhook.kind.as_str(),
             webhook.configuration,
-            webhook.failure_policy,
+            webhook.entry.failure_policy(),
         ))
     });
     let registered: Vec<String> = registered.collect();
@@ -158,8 +158,8 @@ pub(super) fn json(told: &Told) -> String {
         .map(|webhook| {
             json!({
                 "configuration": webhook.configuration,
-                "failurePolicy": webhook.failure_policy,
-                "caBundle": webhook.has_ca_bundle,
+                "failurePolicy": webhook.entry.failure_policy(),
+                "caBundle": webhook.entry.ca_bundle().is_some(),
             })
         })
         .collect();
