@@ -282,3 +282,50 @@ pub(super) fn releases(installation: &Installation, _: SystemTime) -> Vec<Said> 
     });
     said.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::of_object;
+
+    #[test]
+    fn what_is_not_ours_to_complete_does_not_count() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+            "namespace": "n", "name": "c", "labels": {"injector.alumet.dev/component": "agent"},
+        }});
+        assert!(of_object(&object).is_some_and(|marked| !marked.is_complete));
+        for (pointer, value) in [
+            ("/kind", json!("Secret")),
+            ("/metadata/labels", json!({"injector.alumet.dev/inject": "false"})),
+            (
+                "/metadata/labels",
+                json!({"app.kubernetes.io/name": "alumet-injector"}),
+            ),
+            ("/metadata/annotations", json!({"helm.sh/hook": "pre-install"})),
+            ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+        ] {
+            let mut other = object.clone();
+            let (parent, member) = pointer.rsplit_once('/').unwrap();
+            other.pointer_mut(parent).unwrap()[member] = value;
+            assert_eq!(of_object(&other), None, "{other}");
+        }
+        // Where the record of each kind stands.
+        let with = |kind: &str, rest: Value| {
+            let mut other = object.clone();
+            other["kind"] = json!(kind);
+            let rest = rest.as_object().unwrap().clone();
+            other.as_object_mut().unwrap().extend(rest);
+            of_object(&other).map(|marked| marked.is_complete)
+        };
+        let metadata = json!({"metadata": {"annotations": {"injector.alumet.dev/status": "{}"}}});
+        assert_eq!(with("ConfigMap", json!({"data": {"config": ""}})), Some(true));
+        assert_eq!(
+            with("DaemonSet", json!({"spec": {"template": metadata}})),
+            Some(true)
+        );
+        let spec = json!({"spec": {"jobTemplate": {"spec": {"template": metadata}}}});
+        assert_eq!(with("CronJob", spec.clone()), Some(true));
+        assert_eq!(with("Deployment", spec), Some(false));
+    }
+}
