@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use alumet_injector::{
+    admission::Whose,
     engine::{
         self, Plan,
         facts::{Facts, Known, Operation},
@@ -159,4 +160,56 @@ fn nobody_is_told_of_an_object_that_has_no_name_yet() {
     // The API server makes a name of it after admission, and another object may have the bare one.
     metadata.insert("generateName".to_owned(), json!("backup-"));
     assert_eq!(about(&job), None);
+}
+
+#[test]
+fn the_controller_of_a_pod_is_told_and_no_other_owner() {
+    let owner = |kind: &str, rest: Value| {
+        let mut owner =
+            json!({"apiVersion": "apps/v1", "kind": kind, "name": format!("a-{kind}"), "uid": "u"});
+        owner
+            .as_object_mut()
+            .unwrap()
+            .extend(rest.as_object().unwrap().clone());
+        owner
+    };
+    let other = owner("Other", json!({}));
+    let denied = owner("Denied", json!({"controller": false}));
+    let controller = owner("DaemonSet", json!({"controller": true}));
+    for (kind, owners, expected) in [
+        (
+            "Pod",
+            json!([other, denied, controller]),
+            ("DaemonSet", "a-DaemonSet", Whose::Controller),
+        ),
+        ("Pod", json!([other, denied]), ("Pod", "itself", Whose::Own)),
+        ("Pod", json!([]), ("Pod", "itself", Whose::Own)),
+        // Only pods come and go.
+        (
+            "ConfigMap",
+            json!([controller]),
+            ("ConfigMap", "itself", Whose::Own),
+        ),
+    ] {
+        let object = json!({
+            "apiVersion": "v1", "kind": kind,
+            "metadata": {
+                "name": "itself", "ownerReferences": owners,
+                "labels": {"injector.alumet.dev/component": "agent"},
+                "annotations": {"injector.alumet.dev/values": "{"},
+            },
+            "spec": {"containers": [{"name": "agent"}]},
+        });
+        let about = answered(&review("CREATE", Some("n"), &object))
+            .0
+            .decision
+            .about
+            .unwrap();
+        assert_eq!(about.namespace, "n");
+        assert_eq!(
+            (about.kind.as_str(), about.name.as_str(), about.whose),
+            expected,
+            "{object:#}"
+        );
+    }
 }
