@@ -6,8 +6,10 @@
 //! machine is suspended.
 //!
 //! There may be two configurations. Without the mutating one nothing is injected, so that all waits for it. The validating
-//! one only makes a wrong policy known earlier: where it is not there, or not within our rights, that is told once, and
-//! the rest goes on.
+//! one only makes a wrong policy known earlier: whatever keeps us from reading or writing it is told once, and the rest goes
+//! on without it until that ends.
+
+mod besides;
 
 use std::{
     future::pending,
@@ -16,6 +18,7 @@ use std::{
 
 use kube::{Client, runtime::watcher::DefaultBackoff};
 
+use self::besides::Besides;
 use super::{
     Error,
     kept_config::{Done, Kept, Trust, tell},
@@ -137,8 +140,8 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
             match self.wait(Instant::now() + pause).await {
                 Woken::ByChange => {
                     self.mutating.answered();
-                    if let Some(Besides { kept, .. }) = &mut self.validating {
-                        kept.answered();
+                    if let Some(besides) = &mut self.validating {
+                        besides.answered();
                     }
                 }
                 Woken::ByClock => {}
@@ -186,23 +189,31 @@ impl<F: FnMut(&Pair) -> Result<(), Refusal> + Send> Keeper<F> {
         self.in_place.observe(&everywhere, now);
         let (read, decision) = self.keep_secret(now).await?;
         let done = self.mutating.write(&read.held.bundle).await?;
+        // It waits for no answer about the other configuration, and keeps nothing from being written there.
+        let handed_over = self.hand_over(read.held.leaf, &everywhere, now);
         let besides = match &mut self.validating {
-            Some(validating) => validating.write(&read.held.bundle).await?,
+            Some(validating) => validating.write(&read.held.bundle).await,
             None => Done::Nothing,
         };
-        if let Some(pair) = read.held.leaf
-            && self.serving.as_ref() != Some(&pair)
-            && may_serve(&pair, &everywhere, now)
-        {
-            (self.on_pair)(&pair).map_err(Error::NotServed)?;
-            self.serving = Some(pair);
-        }
+        handed_over?;
         match (done, besides) {
             (Done::Refused(error), _) | (_, Done::Refused(error)) => Err(error),
             (Done::Changed, _) | (_, Done::Changed) => Ok(Stepped::Changed),
             (Done::Outdated, _) | (_, Done::Outdated) => Ok(Stepped::Idle(now)),
             (Done::Nothing, Done::Nothing) => Ok(Stepped::Idle(decision.again)),
         }
+    }
+
+    /// Hands the certificate over if it is a new one that is trusted already.
+    fn hand_over(&mut self, leaf: Option<Pair>, everywhere: &Bundle, now: SystemTime) -> Result<(), Error> {
+        if let Some(pair) = leaf
+            && self.serving.as_ref() != Some(&pair)
+            && may_serve(&pair, everywhere, now)
+        {
+            (self.on_pair)(&pair).map_err(Error::NotServed)?;
+            self.serving = Some(pair);
+        }
+        Ok(())
     }
 
     /// Brings the Secret to where there is nothing to do for now.
@@ -242,74 +253,5 @@ async fn change_of(besides: Option<&mut Besides>) -> Option<Instant> {
     match besides {
         Some(besides) => besides.next().await,
         None => pending().await,
-    }
-}
-
-/// The configuration that all the rest can do without.
-struct Besides {
-    kept: Kept,
-    /// What was told last of why it is not kept.
-    told: Option<String>,
-    /// Whether it holds up no certificate.
-    is_given_up: bool,
-}
-
-impl Besides {
-    fn new(kept: Kept) -> Self {
-        Self {
-            kept,
-            told: None,
-            is_given_up: false,
-        }
-    }
-
-    /// As [`Kept::next`]. What cannot be read is told once, and answered by going on without it.
-    async fn next(&mut self) -> Option<Instant> {
-        let was_unknown = matches!(self.kept.trust(), Trust::Unknown);
-        match self.kept.next().await {
-            Ok(soonest) => soonest,
-            Err(error) => {
-                self.tell_once(&error);
-                was_unknown.then(Instant::now)
-            }
-        }
-    }
-
-    /// Whom it trusts; nobody where it was given up, so that it holds up no certificate.
-    fn trust(&self) -> Trust {
-        if self.is_given_up {
-            Trust::Nobody
-        } else {
-            self.kept.trust()
-        }
-    }
-
-    /// As [`Kept::write`], but that what is missing, or forbidden, is told once and no error.
-    async fn write(&mut self, bundle: &Bundle) -> Result<Done, Error> {
-        let was_given_up = self.is_given_up;
-        match self.kept.write(bundle).await {
-            Err(error @ (Error::Missing { .. } | Error::NoEntry { .. } | Error::Forbidden { .. })) => {
-                self.tell_once(&error);
-                self.is_given_up = true;
-                Ok(if was_given_up {
-                    Done::Nothing
-                } else {
-                    Done::Changed
-                })
-            }
-            Err(error) => Err(error),
-            Ok(done) => {
-                self.is_given_up = false;
-                Ok(done)
-            }
-        }
-    }
-
-    fn tell_once(&mut self, error: &Error) {
-        let sentence = with_causes(error);
-        if self.told.as_ref() != Some(&sentence) {
-            tracing::warn!(error = sentence, "the caBundle for policies is not kept");
-            self.told = Some(sentence);
-        }
     }
 }

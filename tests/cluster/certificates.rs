@@ -34,7 +34,7 @@ use crate::{
     injector_chart::self_managed as installation,
     support::{
         Case, Cluster, cases,
-        injector::{Injector, injects},
+        injector::{Injector, Installation, injects},
         poll::wait_for,
     },
 };
@@ -48,6 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
         an_error_keeps_the_api_servers_own_sentence,
         a_patch_for_entries_that_moved_is_outdated_and_no_error,
         a_rival_of_the_ca_bundle_is_answered_later_each_time_and_told_once,
+        a_refused_write_for_policies_is_told_and_keeps_no_certificate_from_being_served,
     ]
 }
 
@@ -452,4 +453,83 @@ fn a_rival_of_the_ca_bundle_is_answered_later_each_time_and_told_once(cluster: &
         injects(cluster, &namespace).then_some(())
     });
     assert_eq!(count(sentence), 1, "{}", injector.log());
+}
+
+/// As an administrator who lets nobody change webhooks that validate.
+fn a_refused_write_for_policies_is_told_and_keeps_no_certificate_from_being_served(cluster: &Cluster) {
+    let namespace = cluster.namespace("refused");
+    let installation = Installation {
+        set: &["webhook.policies.enabled=true"],
+        ..installation(&namespace)
+    };
+    let injector = Injector::install_only(cluster, &installation);
+    let name = injector.webhook.as_str();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": ["admissionregistration.k8s.io"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                    "resources": ["validatingwebhookconfigurations"], "resourceNames": [name],
+                }]},
+                "validations": [{"expression": "false", "message": "nobody changes it"}],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    ]});
+    cluster
+        .kubectl_with(&["apply", "-f", "-"], &list.to_string())
+        .ok();
+    let touch = |value: &str| {
+        let touched = format!("touched={value}");
+        let arguments = [
+            "annotate",
+            "validatingwebhookconfiguration",
+            name,
+            &touched,
+            "--overwrite",
+        ];
+        cluster.kubectl(&arguments).code == Some(0)
+    };
+    let mut count = 0;
+    wait_for("its changes to be refused", SOON, || {
+        count += 1;
+        (!touch(&format!("before-{count}"))).then_some(())
+    });
+
+    injector.begin(cluster);
+    wait_for("it to be ready all the same", SOON, || {
+        injector.is_ready(cluster).then_some(())
+    });
+    let sentence = "the caBundle for policies is not kept";
+    wait_for("it to be told", SOON, || {
+        injector.log().contains(sentence).then_some(())
+    });
+    let log = injector.log();
+    assert!(log.contains("nobody changes it"), "{log}");
+    assert_eq!(log.matches(sentence).count(), 1, "{log}");
+
+    cluster
+        .kubectl(&[
+            "delete",
+            "validatingadmissionpolicybinding,validatingadmissionpolicy",
+            name,
+        ])
+        .ok();
+    wait_for("its changes to be taken", SOON, || touch("after").then_some(()));
+    wait_for("both configurations to trust the same", SOON, || {
+        let bundle = |kind: &str| {
+            let config = cluster.get(&[kind, name]);
+            let bundle = &config["webhooks"][0]["clientConfig"]["caBundle"];
+            bundle.as_str().map(str::to_owned)
+        };
+        let both = ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"].map(bundle);
+        (both[0].is_some() && both[0] == both[1]).then_some(())
+    });
+    injector.stop();
 }
