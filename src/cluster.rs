@@ -25,6 +25,9 @@ const FIELD_MANAGER: &str = "alumet-injector";
 /// Longest wait for one answer of the API server; a watch is not an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// Statuses that say something of the object that came: it cannot be read, is too large, or is invalid.
+const OF_THE_OBJECT: [u16; 3] = [400, 413, 422];
+
 /// Why something in the cluster cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -138,6 +141,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the API server refuses what was asked for what the object is, so that it may take the same of another one:
+    /// it is invalid, or too large.
+    pub fn is_of_the_object(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if OF_THE_OBJECT.contains(&status.code))
+            }
+            _ => false,
+        }
+    }
+
     /// The API server's own sentence, where it refused what was asked; else the error as it was.
     fn into_refusal(self) -> Result<String, Self> {
         let status = match &self {
@@ -247,4 +261,31 @@ pub async fn client_of(context: Option<&str>) -> Result<kube::Client, Error> {
     let config = Config::from_kubeconfig(&options).await;
     let config = config.map_err(|error| no_context(Box::new(error)))?;
     kube::Client::try_from(config).map_err(|error| no_context(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_one_object_is_told_from_what_is_wrong_with_all() {
+        let answered = |code| {
+            let status = Status {
+                code,
+                ..Status::failure("no", "Reason")
+            };
+            refused("patch", "policy", "", kube::Error::Api(status.boxed()))
+        };
+        for code in [400, 413, 422] {
+            assert!(answered(code).is_of_the_object(), "{code}");
+        }
+        for code in [401, 403, 404, 409, 429, 500, 503, 504] {
+            assert!(!answered(code).is_of_the_object(), "{code}");
+        }
+        let timeout = Error::Timeout {
+            verb: "patch",
+            what: String::new(),
+        };
+        assert!(!timeout.is_of_the_object());
+    }
 }

@@ -46,6 +46,8 @@ pub enum News {
 pub struct StatusWrite {
     /// Which policy.
     pub key: Key,
+    /// Tells it from one of the same name that was there before.
+    pub uid: Option<String>,
     /// The form that it is said of; of any other it may not be true.
     pub resource_version: String,
     /// Our condition.
@@ -240,6 +242,7 @@ impl Store {
                 && !condition.is_among(&held.conditions)
             {
                 return Some(StatusWrite {
+                    uid: held.uid.clone(),
                     resource_version: resource_version.clone(),
                     seen: held.conditions.clone(),
                     condition,
@@ -248,6 +251,16 @@ impl Store {
             }
         }
         None
+    }
+
+    /// How many policies of the cluster there are, whatever they are worth.
+    pub fn held(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether there is such a policy in the cluster.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.policies.contains_key(key)
     }
 
     /// Has the condition of a policy written after all.

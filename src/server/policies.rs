@@ -21,7 +21,7 @@ use futures::{
 };
 use tokio::{task::spawn_blocking, time::sleep_until};
 
-pub use self::statuses::{WriteStatus, Written};
+pub use self::statuses::{Unwritten, Which, WriteStatus, Written};
 use self::{complaints::Complaints, statuses::Statuses};
 use super::{metrics::Metrics, now, world::Worlds};
 use crate::{

@@ -8,10 +8,10 @@ use std::sync::{
 
 use alumet_injector::{
     engine::setup::Snapshot,
-    policy_document::store::{Cause, Change, Resource, StatusWrite, Store, Watched},
+    policy_document::store::{Cause, Change, PolicyObject, Resource, StatusWrite, Store, Watched},
     server::{
         ServerError,
-        policies::{Policies, WriteStatus, Written},
+        policies::{Policies, Unwritten, Which, WriteStatus, Written},
         world::Worlds,
     },
 };
@@ -30,13 +30,15 @@ struct Watching {
     writes: Arc<Mutex<Vec<StatusWrite>>>,
 }
 
-async fn watching(result: impl Fn() -> Result<Written, String> + Send + Sync + 'static) -> Watching {
+async fn watching(
+    result: impl Fn(&StatusWrite) -> Result<Written, Unwritten> + Send + Sync + 'static,
+) -> Watching {
     let (changes, received) = mpsc::unbounded();
     let writes = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&writes);
     let write: WriteStatus = Arc::new(move |write| {
+        let result = result(&write);
         noted.lock().unwrap().push(write);
-        let result = result();
         async move { result }.boxed()
     });
     let worlds = Arc::new(Worlds::new(Snapshot::default(), 1 << 20));
@@ -79,7 +81,7 @@ impl Watching {
 
 #[tokio::test]
 async fn it_is_ready_when_policies_were_read_and_answers_from_them() {
-    let watching = watching(|| Ok(Written::Done)).await;
+    let watching = watching(|_| Ok(Written::Done)).await;
     let server = &watching.server;
     let unready = server.admin("/readyz").await;
     assert_eq!(
@@ -116,7 +118,7 @@ fn patch_of(answer: &serde_json::Value) -> String {
 
 #[tokio::test]
 async fn changes_that_come_together_are_one() {
-    let watching = watching(|| Ok(Written::Done)).await;
+    let watching = watching(|_| Ok(Written::Done)).await;
     watching.send(listed([]));
     watching.is_ready().await;
     watching.send((0..5_000).map(|number| is_there(good(&format!("p{number}"), 1))));
@@ -135,7 +137,7 @@ async fn changes_that_come_together_are_one() {
 
 #[tokio::test]
 async fn what_cannot_be_listed_is_counted_and_keeps_nobody_waiting() {
-    let watching = watching(|| Ok(Written::Done)).await;
+    let watching = watching(|_| Ok(Written::Done)).await;
     let server = &watching.server;
     let failed = |resource, cause| Change::Failed(resource, cause, "no".to_owned());
     watching.send([
@@ -163,11 +165,14 @@ async fn what_cannot_be_listed_is_counted_and_keeps_nobody_waiting() {
 async fn a_condition_that_cannot_be_written_is_written_later_and_holds_up_nothing() {
     let may_write = Arc::new(AtomicBool::new(false));
     let allowed = Arc::clone(&may_write);
-    let watching = watching(move || {
+    let watching = watching(move |_| {
         if allowed.load(Ordering::Relaxed) {
             Ok(Written::Done)
         } else {
-            Err("may not patch".to_owned())
+            Err(Unwritten {
+                which: Which::All,
+                why: "may not patch".to_owned(),
+            })
         }
     })
     .await;
@@ -191,9 +196,58 @@ async fn a_condition_that_cannot_be_written_is_written_later_and_holds_up_nothin
 }
 
 #[tokio::test]
+async fn policies_whose_conditions_are_refused_hold_up_no_other() {
+    // They come first, and are as many as are written at a time.
+    let is_refused = |write: &StatusWrite| write.key.name.starts_with("a-refused");
+    let watching = watching(move |write| {
+        if is_refused(write) {
+            Err(Unwritten {
+                which: Which::ThisOne,
+                why: "status.conditions: must have at most 8 items".to_owned(),
+            })
+        } else {
+            Ok(Written::Done)
+        }
+    })
+    .await;
+    let refused = (0..4).map(|number| good(&format!("a-refused-{number}"), 1));
+    let others = (0..50).map(|number| good(&format!("b{number}"), 1));
+    watching.send(listed(refused.chain(others)));
+    eventually(
+        "all are tried, and the refused ones again".to_owned(),
+        async || {
+            let writes = watching.writes.lock().unwrap();
+            let others = writes.iter().filter(|write| !is_refused(write)).count();
+            others == 50 && writes.len() - others >= 8
+        },
+    )
+    .await;
+    let failed = watching.server.metric("failed_policy_status_writes_total").await;
+    assert!(
+        (8.0..=40.0).contains(&failed),
+        "each waits longer each time: {failed}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_is_made_again_has_its_condition_at_once() {
+    let watching = watching(|_| Ok(Written::Done)).await;
+    watching.send(listed([good("a", 1)]));
+    eventually("it is written".to_owned(), async || watching.writes() == 1).await;
+    watching.send([Change::Gone(key("a"))]);
+    let again = PolicyObject {
+        uid: Some("second".to_owned()),
+        ..good("a", 1)
+    };
+    watching.send([is_there(again)]);
+    // Sooner than the condition of the same policy would be put back.
+    eventually("it is written again".to_owned(), async || watching.writes() == 2).await;
+}
+
+#[tokio::test]
 async fn what_was_written_is_not_written_again_at_once_and_what_is_outdated_waits_for_the_next_form() {
     for outcome in [Written::Done, Written::Outdated] {
-        let watching = watching(move || Ok(outcome)).await;
+        let watching = watching(move |_| Ok(outcome)).await;
         watching.send(listed([good("a", 1)]));
         eventually("it is written".to_owned(), async || watching.writes() == 1).await;
         watching.is_ready().await;
@@ -230,7 +284,7 @@ async fn what_was_written_is_not_written_again_at_once_and_what_is_outdated_wait
 
 #[tokio::test]
 async fn a_watch_that_ends_ends_the_process() {
-    let watching = watching(|| Ok(Written::Done)).await;
+    let watching = watching(|_| Ok(Written::Done)).await;
     let Watching { server, changes, .. } = watching;
     drop(changes);
     let ended = timeout(PATIENCE, server.ended).await.expect("it ends").unwrap();
@@ -242,7 +296,7 @@ async fn a_watch_that_ends_ends_the_process() {
 
 #[tokio::test]
 async fn calls_go_on_while_policies_come_and_go() {
-    let watching = watching(|| Ok(Written::Done)).await;
+    let watching = watching(|_| Ok(Written::Done)).await;
     watching.send(listed([]));
     watching.is_ready().await;
     let server = &watching.server;

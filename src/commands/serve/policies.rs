@@ -20,7 +20,7 @@ use crate::{
     policy::model::Policy,
     policy_document::store::{Change, Store, Watched},
     server::{
-        policies::{Policies, Written},
+        policies::{Policies, Unwritten, Which, Written},
         world::Worlds,
     },
     telemetry::with_causes,
@@ -158,7 +158,14 @@ pub(super) fn keeper(
                 match statuses.write(&write).await {
                     Ok(true) => Ok(Written::Done),
                     Ok(false) => Ok(Written::Outdated),
-                    Err(error) => Err(with_causes(&error)),
+                    Err(error) => Err(Unwritten {
+                        which: if error.is_of_the_object() {
+                            Which::ThisOne
+                        } else {
+                            Which::All
+                        },
+                        why: with_causes(&error),
+                    }),
                 }
             }
             .boxed()

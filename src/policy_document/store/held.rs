@@ -18,7 +18,7 @@ pub(super) struct Held {
     pub(super) good: Option<Arc<Policy>>,
     /// What is wrong with the newest form, or worth a warning.
     findings: Vec<Finding>,
-    uid: Option<String>,
+    pub(super) uid: Option<String>,
     generation: Option<i64>,
     /// Of the newest form.
     pub(super) resource_version: Option<String>,

@@ -1,7 +1,7 @@
 //! The conditions of policies, written into the cluster: a few at a time, and later each time when that fails.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     future::pending,
     sync::Arc,
     time::{Duration, Instant},
@@ -35,23 +35,77 @@ pub enum Written {
     Outdated,
 }
 
-/// Writes a condition, or says in a sentence why that is not possible.
-pub type WriteStatus = Arc<dyn Fn(StatusWrite) -> BoxFuture<'static, Result<Written, String>> + Send + Sync>;
+/// Which conditions are not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    /// That of this policy; those of others may be.
+    ThisOne,
+    /// None, so far as it can be told: the API server is away, or a right is missing.
+    All,
+}
 
-type InFlight = BoxFuture<'static, (StatusWrite, Result<Written, String>)>;
+/// Why a condition was not written.
+#[derive(Debug, Clone)]
+pub struct Unwritten {
+    /// Whether others can be.
+    pub which: Which,
+    /// In a sentence.
+    pub why: String,
+}
+
+/// Writes a condition, or says why that is not possible.
+pub type WriteStatus =
+    Arc<dyn Fn(StatusWrite) -> BoxFuture<'static, Result<Written, Unwritten>> + Send + Sync>;
+
+type InFlight = BoxFuture<'static, (StatusWrite, Result<Written, Unwritten>)>;
+
+/// What came of the last write for a policy.
+#[derive(Debug)]
+struct Last {
+    uid: Option<String>,
+    condition: Condition,
+    /// The form that it was refused for; nothing where it was written.
+    refused_for: Option<String>,
+    /// How often in a row it was refused.
+    refusals: u32,
+    /// From when on the same is written again.
+    again_at: Instant,
+}
+
+impl Last {
+    fn new(write: StatusWrite, refusals: u32, again_at: Instant) -> Self {
+        Self {
+            uid: write.uid,
+            condition: write.condition,
+            refused_for: (refusals > 0).then_some(write.resource_version),
+            refusals,
+            again_at,
+        }
+    }
+
+    /// Whether the same is to be written as then: a refused one may be taken for another form.
+    fn is_same(&self, write: &StatusWrite) -> bool {
+        self.uid == write.uid
+            && self.condition == write.condition
+            && self
+                .refused_for
+                .as_ref()
+                .is_none_or(|form| *form == write.resource_version)
+    }
+}
 
 /// The writes that are on their way, and those that wait.
 pub(super) struct Statuses {
     write: WriteStatus,
     in_flight: FuturesUnordered<InFlight>,
-    /// What was written last.
-    written: BTreeMap<Key, (Condition, Instant)>,
-    /// Those that are put back later.
+    /// Of those policies that there are.
+    last: BTreeMap<Key, Last>,
+    /// Those that are written, or put back, later.
     later: BTreeMap<Key, Instant>,
     paused_until: Option<Instant>,
     failed_in_a_row: u32,
-    /// When it was told last that those of a resource are not written.
-    told: BTreeMap<Resource, Instant>,
+    /// When it was told last that those of a resource are not written: one of them, or all.
+    told: BTreeMap<(Resource, Which), Instant>,
 }
 
 impl Statuses {
@@ -59,7 +113,7 @@ impl Statuses {
         Self {
             write,
             in_flight: FuturesUnordered::new(),
-            written: BTreeMap::new(),
+            last: BTreeMap::new(),
             later: BTreeMap::new(),
             paused_until: None,
             failed_in_a_row: 0,
@@ -89,6 +143,9 @@ impl Statuses {
             self.later.remove(&key);
             store.write_again(key);
         }
+        if self.last.len() > store.held() {
+            self.last.retain(|key, _| store.holds(key));
+        }
         if self.paused_until.is_some_and(|until| until > at) {
             return;
         }
@@ -105,10 +162,10 @@ impl Statuses {
         }
     }
 
-    /// When a condition that was written already is written again.
+    /// When what was written already, or refused, is written again.
     fn again_at(&self, write: &StatusWrite) -> Option<Instant> {
-        let (condition, at) = self.written.get(&write.key)?;
-        (*condition == write.condition).then(|| *at + LONGEST_PAUSE)
+        let last = self.last.get(&write.key)?;
+        last.is_same(write).then_some(last.again_at)
     }
 
     fn wake(&self, at: Instant) -> Option<Instant> {
@@ -119,48 +176,156 @@ impl Statuses {
     fn end(
         &mut self,
         write: StatusWrite,
-        result: Result<Written, String>,
-        store: &mut Store,
+        result: Result<Written, Unwritten>,
+        store: &Store,
         metrics: &Metrics,
     ) {
+        let at = Instant::now();
         match result {
             Ok(Written::Done) => {
-                self.written.insert(write.key, (write.condition, Instant::now()));
                 self.failed_in_a_row = 0;
+                self.keep(write, 0, at + LONGEST_PAUSE, store);
             }
             Ok(Written::Outdated) => {
-                self.written.remove(&write.key);
                 self.failed_in_a_row = 0;
+                self.last.remove(&write.key);
             }
-            Err(error) => {
+            Err(unwritten) => {
                 metrics.status_write_failed();
-                let doubled = 1_u32.checked_shl(self.failed_in_a_row).unwrap_or(u32::MAX);
-                let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-                let at = Instant::now();
-                // Those that were on their way beside it begin no pause of their own.
-                if self.paused_until.is_none_or(|until| until <= at) {
-                    self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-                    self.paused_until = Some(at + pause);
-                }
-                let told = self.told.get(&write.key.resource);
-                if told.is_none_or(|told| at.saturating_duration_since(*told) >= AGAIN_AFTER) {
-                    self.told.insert(write.key.resource, at);
-                    let policy = write.key.title();
-                    tracing::warn!(
-                        policy,
-                        error,
-                        "conditions of policies are not written; it is tried again"
-                    );
-                }
-                store.write_again(write.key);
+                self.tell(&write, &unwritten, at);
+                self.pause(unwritten.which, at);
+                // It waits by itself, and the others come first, also where all of them wait.
+                let before = self.last.get(&write.key).filter(|last| last.uid == write.uid);
+                let refusals = before.map_or(0, |last| last.refusals);
+                let again_at = at + pause_after(refusals);
+                self.later.insert(write.key.clone(), again_at);
+                self.keep(write, refusals.saturating_add(1), again_at, store);
             }
+        }
+    }
+
+    /// Takes note of what came of a write, unless the policy is gone by now.
+    fn keep(&mut self, write: StatusWrite, refusals: u32, again_at: Instant, store: &Store) {
+        if store.holds(&write.key) {
+            let key = write.key.clone();
+            self.last.insert(key, Last::new(write, refusals, again_at));
+        }
+    }
+
+    /// Has all of them wait where none is taken. Those that were on their way beside it begin no pause of their own.
+    fn pause(&mut self, which: Which, at: Instant) {
+        match which {
+            Which::ThisOne => self.failed_in_a_row = 0,
+            Which::All if self.paused_until.is_none_or(|until| until <= at) => {
+                self.paused_until = Some(at + pause_after(self.failed_in_a_row));
+                self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+            }
+            Which::All => {}
+        }
+    }
+
+    fn tell(&mut self, write: &StatusWrite, Unwritten { which, why }: &Unwritten, at: Instant) {
+        let told = self.told.entry((write.key.resource, *which));
+        match told {
+            Entry::Occupied(told) if at.saturating_duration_since(*told.get()) < AGAIN_AFTER => return,
+            Entry::Occupied(mut told) => _ = told.insert(at),
+            Entry::Vacant(told) => _ = told.insert(at),
+        }
+        let policy = write.key.title();
+        match which {
+            Which::ThisOne => tracing::warn!(
+                policy,
+                error = why,
+                "the condition of a policy is not written; it is tried again"
+            ),
+            Which::All => tracing::warn!(
+                policy,
+                error = why,
+                "conditions of policies are not written; it is tried again"
+            ),
         }
     }
 }
 
-async fn wait_until(then: Option<Instant>) {
+/// The pause after one more failure than these.
+fn pause_after(failures: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+    FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
+}
+
+/// Waits until then, for ever where there is no time.
+pub(super) async fn wait_until(then: Option<Instant>) {
     match then {
         Some(then) => sleep_until(then.into()).await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use futures::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy_document::store::{Change, PolicyObject, Watched};
+
+    fn key(name: &str) -> Key {
+        Key {
+            resource: Resource::ClusterPolicies,
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+
+    fn policy(name: &str) -> Change {
+        Change::Policy(Box::new(PolicyObject {
+            key: key(name),
+            uid: Some(format!("uid of {name}")),
+            resource_version: Some("1".to_owned()),
+            generation: Some(1),
+            document: json!({
+                "apiVersion": "injector.alumet.dev/v1alpha1", "kind": "ClusterInjectionPolicy",
+                "metadata": {"name": name}, "spec": {},
+            }),
+        }))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_policies_that_are_gone() {
+        for result in [
+            Ok(Written::Done),
+            Err(Unwritten {
+                which: Which::ThisOne,
+                why: "not this one".to_owned(),
+            }),
+        ] {
+            let of_write = result.clone();
+            let write: WriteStatus = Arc::new(move |_| ready(of_write.clone()).boxed());
+            let (mut statuses, metrics) = (Statuses::new(write), Metrics::new());
+            let mut store = Store::new(Vec::new(), Watched::Cluster);
+            store.take(policy("stays"));
+            for number in 0..100 {
+                let name = format!("of a short-lived namespace {number}");
+                store.take(policy(&name));
+                store.news();
+                statuses.begin(&mut store, Instant::now());
+                while !statuses.in_flight.is_empty() {
+                    statuses.step(&mut store, &metrics).await;
+                }
+                store.take(Change::Gone(key(&name)));
+                store.news();
+            }
+            statuses.begin(&mut store, Instant::now());
+            let kept: Vec<&Key> = statuses.last.keys().collect();
+            assert_eq!(kept, [&key("stays")], "{result:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let seconds = [0, 1, 5, 6, 32, u32::MAX].map(|failures| pause_after(failures).as_secs());
+        assert_eq!(seconds, [1, 2, 32, 60, 60, 60]);
     }
 }
