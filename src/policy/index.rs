@@ -51,7 +51,19 @@ pub struct PolicyIndex {
     /// For each namespace whose labels are known, the policies that are limited to some namespaces and reach it.
     namespaces: BTreeMap<String, Arc<ByComponent>>,
     /// The tables of those policies by their ranks: namespaces that the same ones reach share theirs.
-    groups: BTreeMap<Box<[Rank]>, Weak<ByComponent>>,
+    groups: BTreeMap<Arc<[Rank]>, Weak<ByComponent>>,
+}
+
+/// The policies of an index, without the namespaces that it knows. As long as it is there, no other policies are taken
+/// for these.
+#[derive(Debug, Clone)]
+pub struct SamePolicies(Arc<Tables>);
+
+impl SamePolicies {
+    /// Whether an index has these very policies, whatever namespaces it knows.
+    pub fn are_of(&self, index: &PolicyIndex) -> bool {
+        Arc::ptr_eq(&self.0, &index.tables)
+    }
 }
 
 /// So many tables that no namespace has any more are kept before they are looked for.
@@ -116,10 +128,10 @@ impl PolicyIndex {
         &self.tables.policies
     }
 
-    /// Whether both have the very same policies, so that a place in one is the same in the other; they may know other
-    /// namespaces.
-    pub fn shares_policies(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.tables, &other.tables)
+    /// Its policies, to tell later whether another index has the very same ones, so that a place in one is the same in the
+    /// other.
+    pub fn same_policies(&self) -> SamePolicies {
+        SamePolicies(Arc::clone(&self.tables))
     }
 
     /// The policy at a place that this index gave; `None` for one of another index.
@@ -161,13 +173,20 @@ impl PolicyIndex {
             self.groups.retain(|_, group| group.strong_count() > 0);
         }
         let group = Arc::new(group);
-        self.groups.insert(Box::from(reached), Arc::downgrade(&group));
+        self.groups.insert(Arc::from(reached), Arc::downgrade(&group));
         group
     }
 
     /// From now on the labels of the namespace are not known.
     pub fn forget_namespace(&mut self, name: &str) {
         self.namespaces.remove(name);
+    }
+
+    /// How many tables of namespaces are held by some index.
+    #[cfg(test)]
+    pub(crate) fn tables_in_use(&self) -> usize {
+        let in_use = |group: &&Weak<ByComponent>| group.strong_count() > 0;
+        self.groups.values().filter(in_use).count()
     }
 
     /// The policies that apply to an object.
@@ -311,5 +330,37 @@ impl<'s> Demands<'s> {
         selector
             .demands()
             .min_by_key(|(key, values)| values.iter().map(|value| of_label(key, value)).sum::<usize>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::model::{Defaults, Match, Scope};
+
+    #[test]
+    fn a_copy_shares_what_grows_with_policies_and_namespaces() {
+        let policy = Policy {
+            scope: Scope::Namespace("a".to_owned()),
+            name: "p".to_owned(),
+            priority: 0,
+            selects: Match::default(),
+            defaults: Defaults::default(),
+            on_error: None,
+        };
+        let mut index = PolicyIndex::new(vec![policy]);
+        index.know_namespace("a", &BTreeMap::new());
+        let copy = index.clone();
+        let places = |index: &PolicyIndex| -> Vec<*const Rank> {
+            let ranks = index.groups.keys().map(|ranks| ranks.as_ptr());
+            ranks.collect()
+        };
+        assert_eq!(
+            index.groups.keys().map(|ranks| ranks.len()).collect::<Vec<_>>(),
+            [1]
+        );
+        assert_eq!(places(&index), places(&copy));
+        let tables = |index: &PolicyIndex| Arc::as_ptr(&index.namespaces["a"]);
+        assert!(std::ptr::eq(tables(&index), tables(&copy)));
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     engine::setup::{Fresh, Setup, SetupKey, Setups, Snapshot},
     names::Component,
-    policy::index::{PolicyIndex, Rank},
+    policy::index::{Rank, SamePolicies},
     source::Lost,
 };
 
@@ -56,7 +56,7 @@ pub struct MemoNumbers {
 /// The setups of the policies of one snapshot that were asked for lately, in a bounded number of bytes.
 #[derive(Debug)]
 pub struct Memo {
-    policies: PolicyIndex,
+    policies: SamePolicies,
     known: Cache<OwnedKey, Arc<Setup>, Bytes>,
     tally: Arc<Tally>,
 }
@@ -66,7 +66,7 @@ impl Memo {
     /// which policies apply is part of what is asked.
     pub fn new(snapshot: &Snapshot, max_bytes: u64, tally: Arc<Tally>) -> Self {
         Self {
-            policies: snapshot.policies.clone(),
+            policies: snapshot.policies.same_policies(),
             known: Cache::with_weighter(EXPECTED, max_bytes, Bytes),
             tally,
         }
@@ -74,7 +74,7 @@ impl Memo {
 
     /// Whether it remembers setups of this snapshot.
     pub fn is_of(&self, snapshot: &Snapshot) -> bool {
-        self.policies.shares_policies(&snapshot.policies)
+        self.policies.are_of(&snapshot.policies)
     }
 
     /// Bytes of what it holds, about.
@@ -277,4 +277,27 @@ fn weight_of_value(value: &Value) -> usize {
             .sum(),
     };
     size_of::<Value>() + inside
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::policy::index::PolicyIndex;
+
+    #[test]
+    fn it_holds_nothing_of_namespaces_that_are_gone() {
+        let mut policies = PolicyIndex::default();
+        policies.know_namespace("a", &BTreeMap::new());
+        let snapshot = Snapshot {
+            policies: policies.clone(),
+        };
+        let memo = Memo::new(&snapshot, 1 << 10, Arc::default());
+        drop(snapshot);
+        policies.forget_namespace("a");
+        assert_eq!(policies.tables_in_use(), 0);
+        assert!(memo.is_of(&Snapshot { policies }));
+        assert!(!memo.is_of(&Snapshot::default()));
+    }
 }

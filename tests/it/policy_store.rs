@@ -392,7 +392,7 @@ fn labels_of_namespaces_come_change_and_go() {
         assert!(
             store
                 .renewed()
-                .is_some_and(|index| index.shares_policies(&before)),
+                .is_some_and(|index| before.same_policies().are_of(&index)),
             "{expected:?}"
         );
         assert_eq!(selected(&store), expected);
