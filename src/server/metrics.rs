@@ -179,6 +179,8 @@ metrics! {
         "Times that policies or namespaces of the cluster could not be listed or watched";
     failed_policy_reloads: Counter = Counter::default(), counter "failed_policy_reloads" "_total" []
         "Times that the files of policies changed and could not be read, so that what they held before stayed in force";
+    policy_files_refused: Gauge = Gauge::default(), gauge "policy_files_refused_timestamp_seconds" "" []
+        "Since when the files of policies cannot be read, in seconds since 1970; 0 while they can";
     failed_status_writes: Counter = Counter::default(), counter "failed_policy_status_writes" "_total" []
         "Conditions of policies that could not be written into the cluster";
     objects: Family<Looked, Gauge> = Family::default(), gauge "objects" "" ["kind", "standing"]
@@ -318,8 +320,13 @@ impl Metrics {
             .inc();
     }
 
-    pub(super) fn policy_files_refused(&self) {
+    pub(super) fn policy_files_refused(&self, since: SystemTime) {
         self.failed_policy_reloads.inc();
+        self.policy_files_refused.set(seconds(since));
+    }
+
+    pub(super) fn policy_files_read(&self) {
+        self.policy_files_refused.set(0);
     }
 
     pub(super) fn status_write_failed(&self) {

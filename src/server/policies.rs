@@ -22,7 +22,10 @@ use futures::{
 use tokio::{task::spawn_blocking, time::sleep_until};
 
 pub use self::statuses::{Unwritten, Which, WriteStatus, Written};
-use self::{complaints::Complaints, statuses::Statuses};
+use self::{
+    complaints::Complaints,
+    statuses::{Statuses, wait_until},
+};
 use super::{metrics::Metrics, now, world::Worlds};
 use crate::{
     engine::setup::Snapshot,
@@ -114,6 +117,7 @@ impl Policies {
                     store = kept;
                     readiness.0.store(store.is_read(), Ordering::Relaxed);
                 }
+                () = wait_until(complaints.remind_at()) => complaints.remind(Instant::now()),
                 () = statuses.step(&mut store, &metrics) => {}
             }
         }

@@ -105,10 +105,20 @@ async fn files_are_read_again_when_they_change_and_a_bad_one_keeps_what_was_read
     );
     assert_eq!(policies(&server).await, "one,two", "what was read before stays");
     assert!((metric(admin, "failed_policy_reloads_total").await - 1.0).abs() < f64::EPSILON);
+    let since = async || metric(admin, "policy_files_refused_timestamp_seconds").await;
+    let first = since().await;
+    assert!(first > 1.0e9, "{first}");
+    mounted.holds(&[("two.yaml", "kind: InjectionPolicy\n")]);
+    server.line_with("are not read").await;
+    assert!(
+        (since().await - first).abs() < f64::EPSILON,
+        "since the first time"
+    );
 
     mounted.holds(&[("three.yaml", &with("three", "rapl"))]);
     reloads(2.0).await;
     assert_eq!(policies(&server).await, "three");
+    assert!(since().await.abs() < f64::EPSILON, "they are read");
 
     mounted.holds(&[("README", "no policies at all")]);
     let line = server.line_with("are not read").await;
