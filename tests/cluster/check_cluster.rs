@@ -584,9 +584,9 @@ fn a_namespace_that_the_selector_leaves_out(cluster: &Cluster) {
 
     // One that somebody else completed works, until it is changed.
     let outside = cluster.namespace("outside");
-    let mut completed = config_map(&outside, "agent-config");
-    completed["data"] = json!({"config": "[plugins.csv]\n"});
-    create(cluster, &completed, Stored::Yes).unwrap();
+    let object = config_map(&outside, "agent-config").to_string();
+    let completed = cluster.own_with(&["post-render"], &object).ok();
+    cluster.kubectl_with(&["create", "-f", "-"], &completed).ok();
     let (problems, ran) = place.problems_in(cluster, &outside);
     let begin = format!(
         "warning[selectors]: Namespace {outside}: it has 1 marked object, and the namespaceSelector of "
@@ -642,14 +642,14 @@ fn a_release_that_was_installed_without_the_injector(cluster: &Cluster) {
     });
     let (problems, ran) = place.problems(cluster);
     let mend = format!(
-        "kubectl -n {namespace} annotate configmap,daemonset,deployment,statefulset --selector \
-         injector.alumet.dev/component injector.alumet.dev/refresh=now --overwrite"
+        "kubectl -n {namespace} annotate configmap/agent-config deployment/server injector.alumet.dev/refresh=now \
+         --overwrite"
     );
     assert_eq!(
         problems,
         [format!(
-            "error[releases]: release {namespace}/alumet: it was installed or changed without the injector: ConfigMap \
-             agent-config has no key `config`, Deployment server has no record; {mend}"
+            "error[releases]: release {namespace}/alumet: it has objects that are not complete: ConfigMap agent-config \
+             (missed), Deployment server (missed); {mend}"
         )]
     );
     assert_eq!(ran.code, Some(1), "{ran}");

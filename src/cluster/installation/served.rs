@@ -12,36 +12,37 @@ use crate::{
         inventory::{self, Inventory, Unread},
         kinds::without,
     },
-    names::{
-        COMPONENT_LABEL, CONFIG_KEY, HOOK_ANNOTATION, INJECT_LABEL, NAME_LABEL, OWN_NAME, STATUS_ANNOTATION,
+    engine::{
+        object::ObjectView,
+        setup::{Fresh, Snapshot},
+        survey::{Standing, Surveyed, survey},
     },
+    names::REFRESH_ANNOTATION,
     policy::selector::{Operator, Requirement, Selector},
 };
 
 /// Objects of a release that are named in a sentence.
 const MOST_NAMED: usize = 3;
 
-/// The kinds that are looked at, and where their record stands. Without a place the key `config` counts.
-const KINDS: [(&str, Option<&str>); 5] = [
-    ("ConfigMap", None),
-    ("DaemonSet", Some("/spec/template/metadata/annotations")),
-    ("Deployment", Some("/spec/template/metadata/annotations")),
-    ("StatefulSet", Some("/spec/template/metadata/annotations")),
-    (
-        "CronJob",
-        Some("/spec/jobTemplate/spec/template/metadata/annotations"),
-    ),
-];
-
 /// A marked object that is ours to complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Marked {
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) release: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) is_complete: bool,
+    pub(super) standing: Standing,
+}
+
+impl Marked {
+    /// Whether it has what was injected for its values. What policies would give it now is not asked.
+    fn is_complete(&self) -> bool {
+        matches!(
+            self.standing,
+            Standing::UpToDate | Standing::Stale | Standing::OutOfStep
+        )
+    }
 }
 
 /// All marked objects of the scope.
@@ -49,42 +50,35 @@ pub(super) async fn marked(client: &Client, scope: &Scope) -> Seen<Vec<Marked>> 
     let kinds = without(&["Pod", "Job"]);
     let Inventory { objects, unread, .. } = inventory::take(client, scope.namespace.as_deref(), &kinds).await;
     match unread.into_iter().next() {
-        None => Ok(objects.iter().filter_map(of_object).collect()),
+        None => Ok(ours(&objects)),
         Some(Unread::Refused(error)) => seen(Err(error)),
         Some(many) => Err(Unseen::Failed(many.to_string())),
     }
 }
 
-/// What there is to know of an object; nothing where it is not ours to complete.
-fn of_object(object: &Value) -> Option<Marked> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-    let kind = text("/kind")?;
-    let (kind, record) = KINDS.into_iter().find(|(known, _)| *known == kind)?;
-    let metadata = object.get("metadata")?;
-    let entry = |part: &str, key: &str| metadata.get(part)?.get(key)?.as_str();
-    if entry("labels", INJECT_LABEL) == Some("false")
-        || entry("labels", NAME_LABEL) == Some(OWN_NAME)
-        || entry("annotations", HOOK_ANNOTATION).is_some()
-        || metadata.get("deletionTimestamp").is_some_and(Value::is_string)
-    {
-        return None;
-    }
-    let (place, key) = match record {
-        None => ("/data", CONFIG_KEY),
-        Some(place) => (place, STATUS_ANNOTATION),
-    };
-    let labels = metadata.get("labels").and_then(Value::as_object);
-    let labels = labels.into_iter().flatten();
-    Some(Marked {
-        kind,
-        namespace: text("/metadata/namespace")?.to_owned(),
-        name: text("/metadata/name")?.to_owned(),
-        release: inventory::release(object).map(str::to_owned),
-        labels: labels
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .collect(),
-        is_complete: object.pointer(place).and_then(|all| all.get(key)).is_some(),
-    })
+/// Those of the objects that are ours to complete.
+fn ours(objects: &[Value]) -> Vec<Marked> {
+    // What the API server gives is an object.
+    let read = |object| Some((object, ObjectView::read(object).ok()?));
+    let (objects, views): (Vec<&Value>, Vec<ObjectView<'_>>) = objects.iter().filter_map(read).unzip();
+    let surveyed = survey(&views, &Snapshot::default(), &Fresh);
+    let all = objects.into_iter().zip(surveyed);
+    all.filter(|(_, surveyed)| surveyed.standing != Standing::LeftAlone)
+        .map(|(object, Surveyed { standing, plan })| {
+            let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+            let labels = labels.into_iter().flatten();
+            Marked {
+                kind: plan.report.kind,
+                namespace: plan.report.namespace.unwrap_or_default(),
+                name: plan.report.name,
+                release: inventory::release(object).map(str::to_owned),
+                labels: labels
+                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                    .collect(),
+                standing,
+            }
+        })
+        .collect()
 }
 
 /// What a selector of Kubernetes' own selects. One that cannot be read selects nothing: the API server takes none.
@@ -210,7 +204,7 @@ fn of_left_out(namespace: &str, by: LeftOutBy, objects: &[&Marked], webhooks: &[
             "set webhook.objectSelector of the injector's chart, or label the objects",
         ),
     };
-    if objects.iter().all(|object| object.is_complete) {
+    if objects.iter().all(|object| object.is_complete()) {
         Said::warning(&place, message, mend)
     } else {
         Said::error(&place, message, mend)
@@ -252,7 +246,7 @@ pub(super) fn releases(installation: &Installation, _: SystemTime) -> Vec<Said> 
         Err(why) => return vec![Said::skipped("", why)],
     };
     let mut incomplete: BTreeMap<(&str, Option<&str>), Vec<&Marked>> = BTreeMap::new();
-    for object in marked.iter().filter(|object| !object.is_complete) {
+    for object in marked.iter().filter(|object| !object.is_complete()) {
         let release = (object.namespace.as_str(), object.release.as_deref());
         incomplete.entry(release).or_default().push(object);
     }
@@ -269,63 +263,149 @@ pub(super) fn releases(installation: &Installation, _: SystemTime) -> Vec<Said> 
             Some(release) => format!("release {namespace}/{release}"),
             None => format!("Namespace {namespace}"),
         };
-        let lacks = objects.iter().map(|object| {
-            let what = if object.kind == "ConfigMap" { "no key `config`" } else { "no record" };
-            format!("{} {} has {what}", object.kind, object.name)
-        });
-        let message = format!("it was installed or changed without the injector: {}", named(lacks.collect()));
-        let mend = format!(
-            "kubectl -n {namespace} annotate configmap,daemonset,deployment,statefulset --selector {COMPONENT_LABEL} \
-             injector.alumet.dev/refresh=now --overwrite"
-        );
-        Said::error(&place, message, &mend)
+        let each = objects
+            .iter()
+            .map(|object| format!("{} {} ({})", object.kind, object.name, object.standing.code()));
+        let message = format!("it has objects that are not complete: {}", named(each.collect()));
+        Said::error(&place, message, &mend(namespace, &objects))
     });
     said.collect()
+}
+
+/// What makes these objects of a namespace complete.
+fn mend(namespace: &str, objects: &[&Marked]) -> String {
+    let mut mends: BTreeMap<Mend, Vec<String>> = BTreeMap::new();
+    for object in objects {
+        let name = format!("{}/{}", object.kind.to_lowercase(), object.name);
+        mends.entry(Mend::of(object)).or_default().push(name);
+    }
+    let mends: Vec<String> = mends
+        .iter()
+        .map(|(mend, names)| mend.sentence(namespace, &names.join(" ")))
+        .collect();
+    mends.join("; ")
+}
+
+/// What makes an object complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mend {
+    Refresh,
+    MakeAgain,
+    Explain,
+}
+
+impl Mend {
+    fn of(object: &Marked) -> Self {
+        match (object.standing, object.kind.as_str()) {
+            (Standing::Failed, _) => Self::Explain,
+            // The webhook is asked about it when it is created alone.
+            (_, "CronJob") => Self::MakeAgain,
+            _ => Self::Refresh,
+        }
+    }
+
+    fn sentence(self, namespace: &str, objects: &str) -> String {
+        match self {
+            Self::Refresh => {
+                format!("kubectl -n {namespace} annotate {objects} {REFRESH_ANNOTATION}=now --overwrite")
+            }
+            Self::MakeAgain => format!("delete {objects}, and have it made again"),
+            Self::Explain => format!(
+                "mend what stands in the way, as alumet-injector explain {objects} -n {namespace} tells it"
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::of_object;
+    use super::{Marked, mend, ours};
+    use crate::engine::{
+        facts::{Facts, Operation},
+        object::ObjectView,
+        plan,
+        setup::{Fresh, Snapshot},
+        survey::Standing,
+    };
+
+    fn object() -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+            "namespace": "n", "name": "c", "labels": {"injector.alumet.dev/component": "agent"},
+            "annotations": {"injector.alumet.dev/values": r#"{"agentVersion": "0.9.5", "plugins": {"csv": {"enable": true}}}"#},
+        }})
+    }
+
+    fn is_complete(object: &Value) -> Option<bool> {
+        let ours = ours(std::slice::from_ref(object));
+        ours.first().map(Marked::is_complete)
+    }
 
     #[test]
     fn what_is_not_ours_to_complete_does_not_count() {
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
-            "namespace": "n", "name": "c", "labels": {"injector.alumet.dev/component": "agent"},
-        }});
-        assert!(of_object(&object).is_some_and(|marked| !marked.is_complete));
+        assert_eq!(is_complete(&object()), Some(false));
         for (pointer, value) in [
             ("/kind", json!("Secret")),
-            ("/metadata/labels", json!({"injector.alumet.dev/inject": "false"})),
+            ("/metadata/labels/injector.alumet.dev~1inject", json!("false")),
             (
-                "/metadata/labels",
-                json!({"app.kubernetes.io/name": "alumet-injector"}),
+                "/metadata/labels/app.kubernetes.io~1name",
+                json!("alumet-injector"),
             ),
             ("/metadata/annotations", json!({"helm.sh/hook": "pre-install"})),
             ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
         ] {
-            let mut other = object.clone();
+            let mut other = object();
             let (parent, member) = pointer.rsplit_once('/').unwrap();
-            other.pointer_mut(parent).unwrap()[member] = value;
-            assert_eq!(of_object(&other), None, "{other}");
+            other.pointer_mut(parent).unwrap()[member.replace("~1", "/")] = value;
+            assert_eq!(is_complete(&other), None, "{other}");
         }
-        // Where the record of each kind stands.
-        let with = |kind: &str, rest: Value| {
-            let mut other = object.clone();
-            other["kind"] = json!(kind);
-            let rest = rest.as_object().unwrap().clone();
-            other.as_object_mut().unwrap().extend(rest);
-            of_object(&other).map(|marked| marked.is_complete)
+    }
+
+    #[test]
+    fn an_object_is_complete_as_long_as_its_record_is_of_its_values() {
+        let facts = Facts {
+            operation: Operation::Create,
+            ..Facts::RENDER
         };
-        let metadata = json!({"metadata": {"annotations": {"injector.alumet.dev/status": "{}"}}});
-        assert_eq!(with("ConfigMap", json!({"data": {"config": ""}})), Some(true));
-        assert_eq!(
-            with("DaemonSet", json!({"spec": {"template": metadata}})),
-            Some(true)
+        let mut completed = object();
+        let plan = plan(
+            &ObjectView::read(&completed).unwrap(),
+            &facts,
+            &Snapshot::default(),
+            &Fresh,
         );
-        let spec = json!({"spec": {"jobTemplate": {"spec": {"template": metadata}}}});
-        assert_eq!(with("CronJob", spec.clone()), Some(true));
-        assert_eq!(with("Deployment", spec), Some(false));
+        json_patch::patch(&mut completed, &plan.patch).unwrap();
+        assert_eq!(is_complete(&completed), Some(true));
+        let mut emptied = completed.clone();
+        emptied.as_object_mut().unwrap().remove("data");
+        assert_eq!(is_complete(&emptied), Some(false));
+        let values = &mut completed["metadata"]["annotations"]["injector.alumet.dev/values"];
+        *values = json!(r#"{"agentVersion": "0.9.5", "plugins": {"rapl": {"enable": true}}}"#);
+        assert_eq!(is_complete(&completed), Some(false));
+    }
+
+    #[test]
+    fn what_makes_objects_complete_is_said_by_name() {
+        let marked = |kind: &str, name: &str, standing| Marked {
+            kind: kind.to_owned(),
+            namespace: "n".to_owned(),
+            name: name.to_owned(),
+            release: None,
+            labels: [].into(),
+            standing,
+        };
+        let all = [
+            marked("ConfigMap", "a", Standing::Missed),
+            marked("CronJob", "b", Standing::Missed),
+            marked("DaemonSet", "c", Standing::Lacking),
+            marked("Deployment", "d", Standing::Failed),
+        ];
+        assert_eq!(
+            mend("n", &all.iter().collect::<Vec<_>>()),
+            "kubectl -n n annotate configmap/a daemonset/c injector.alumet.dev/refresh=now --overwrite; delete \
+             cronjob/b, and have it made again; mend what stands in the way, as alumet-injector explain deployment/d -n n \
+             tells it"
+        );
     }
 }
