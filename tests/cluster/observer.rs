@@ -72,13 +72,9 @@ fn wait_until_told(injector: &Injector, object: &str, standings: &[&str]) {
 }
 
 /// How many objects of a kind have a standing.
-fn counted(cluster: &Cluster, injector: &Injector, kind: &str, standing: &str) -> u32 {
-    let name = format!("alumet_injector_objects{{kind=\"{kind}\",standing=\"{standing}\"}} ");
-    let metrics = injector.metrics(cluster);
-    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-    value
-        .and_then(|value| value.parse().ok())
-        .unwrap_or_else(|| panic!("no {name}in {metrics}"))
+fn counted(cluster: &Cluster, injector: &Injector, kind: &str, standing: &str) -> usize {
+    let name = format!("alumet_injector_objects{{kind=\"{kind}\",standing=\"{standing}\"}}");
+    injector.sample(cluster, &name)
 }
 
 fn what_a_policy_makes_stale_is_told_until_a_refresh(cluster: &Cluster) {

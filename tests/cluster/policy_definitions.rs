@@ -16,13 +16,14 @@ use crate::{
     injector_chart::copy_folder,
     nothing_is_left::one_besides,
     odd_documents::{Odd, odd_documents},
-    policy_resources::{apply, policy},
+    policy_resources::apply,
     support::{
         Case, Cluster, Folder, cases,
         cluster::run,
         injector::{Certificate, Injector, Installation, Serves, checks_policies},
         poll::wait_for,
         rest::{Stored, create},
+        samples::policy,
     },
 };
 

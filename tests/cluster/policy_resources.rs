@@ -6,6 +6,7 @@ use crate::support::{
     Case, Cluster, cases,
     cluster::Ran,
     rest::{Stored, create},
+    samples::policy,
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -135,16 +136,6 @@ fn the_schema_refuses_in_these_words(cluster: &Cluster) {
         );
         assert!(!told.contains("hunter2"), "{told}");
     }
-}
-
-/// A policy of the cluster, or of a namespace.
-pub(crate) fn policy(name: &str, namespace: Option<&str>, spec: &Value) -> Value {
-    json!({
-        "apiVersion": "injector.alumet.dev/v1alpha1",
-        "kind": if namespace.is_some() { "InjectionPolicy" } else { "ClusterInjectionPolicy" },
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    })
 }
 
 pub(crate) fn apply(cluster: &Cluster, object: &Value) -> Ran {

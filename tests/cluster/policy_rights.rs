@@ -80,15 +80,6 @@ fn policy_beside(resource: &str, namespace: &str) -> Value {
     policy
 }
 
-/// A sample of its metrics.
-fn sample(cluster: &Cluster, injector: &Injector, name: &str) -> u32 {
-    let metrics = injector.metrics(cluster);
-    let value = metrics.lines().find_map(|line| line.strip_prefix(name));
-    value
-        .and_then(|value| value.trim().parse().ok())
-        .unwrap_or_else(|| panic!("{name}: {metrics}"))
-}
-
 fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
     cluster.policy_resources();
     let namespace = cluster.namespace("without");
@@ -118,8 +109,8 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
     }
 
     let counter = match verb {
-        "patch" => "alumet_injector_failed_policy_status_writes_total ".to_owned(),
-        _ => format!(r#"alumet_injector_failed_watches_total{{resource="{resource}",cause="forbidden"}} "#),
+        "patch" => "alumet_injector_failed_policy_status_writes_total".to_owned(),
+        _ => format!(r#"alumet_injector_failed_watches_total{{resource="{resource}",cause="forbidden"}}"#),
     };
     let mut priority = 0;
     // Another injector may write the condition before this one tries: then the next form is tried.
@@ -133,7 +124,7 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
         if verb == "patch" {
             next_form();
         }
-        (sample(cluster, &injector, &counter) >= 2).then_some(())
+        (injector.sample(cluster, &counter) >= 2).then_some(())
     });
     let of_group = if resource.contains('/') { "" } else { group };
     let sentence = format!("may not {verb} {resource}{of_group}; give the account the verb");
@@ -155,10 +146,7 @@ fn it_goes_on_without(cluster: &Cluster, (verb, resource): Right) {
     delete(cluster, &beside);
     give(cluster, &role, &rules);
     if verb == "patch" {
-        let account = format!(
-            "system:serviceaccount:{}:{}",
-            injector.namespace, injector.release
-        );
+        let account = injector.account();
         wait_for("a condition that it may write", PATIENCE, || {
             next_form();
             let allowed = cluster.audit_events(|event| {

@@ -336,6 +336,23 @@ impl Injector {
         text
     }
 
+    /// One sample of them: `alumet_injector_failed_events_total`, with its labels where it has some.
+    #[track_caller]
+    pub(crate) fn sample(&self, cluster: &Cluster, name: &str) -> usize {
+        let metrics = self.metrics(cluster);
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    }
+
+    /// The user as whom it asks the API server.
+    pub(crate) fn account(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.release)
+    }
+
     /// Status and body of an answer of the admin port; 0 when nobody answers.
     fn admin(&self, cluster: &Cluster, path: &str) -> (u16, String) {
         cluster

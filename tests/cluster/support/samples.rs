@@ -1,4 +1,4 @@
-//! Marked objects that tests send to the API server.
+//! Marked objects and policies that tests send to the API server.
 
 use alumet_injector::names::{COMPONENT_LABEL, STATUS_ANNOTATION, VALUES_ANNOTATION};
 use serde_json::{Value, json};
@@ -64,6 +64,16 @@ pub(crate) fn config_map(namespace: &str, name: &str) -> Value {
     metadata["name"] = json!(name);
     metadata["namespace"] = json!(namespace);
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+}
+
+/// A policy of the cluster, or of a namespace.
+pub(crate) fn policy(name: &str, namespace: Option<&str>, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "injector.alumet.dev/v1alpha1",
+        "kind": if namespace.is_some() { "InjectionPolicy" } else { "ClusterInjectionPolicy" },
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    })
 }
 
 /// The record on a pod, a template or a ConfigMap; `null` without one.
