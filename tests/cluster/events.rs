@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alumet_injector::engine::survey::Standing;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +17,10 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_mins(1);
+
+const WRITTEN: &str = "alumet_injector_written_events_total";
+const DROPPED: &str = "alumet_injector_dropped_events_total";
+const FAILED: &str = "alumet_injector_failed_events_total";
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
@@ -60,11 +65,22 @@ fn bad_pod(namespace: &str, name: &str) -> Value {
     object
 }
 
-/// The Events of our own in a namespace.
+/// The Events of our own in a namespace, about what was decided: an injector that another test has observe the cluster
+/// tells beside these what each object is worth.
 fn told(cluster: &Cluster, namespace: &str) -> Vec<Value> {
     let all = cluster.get(&["events.events.k8s.io", "-n", namespace]);
+    let is_standing = |reason: &Value| {
+        let mut standings = Standing::ALL
+            .iter()
+            .map(|standing| standing.code().replace('-', ""));
+        standings.any(|code| {
+            reason
+                .as_str()
+                .is_some_and(|reason| reason.eq_ignore_ascii_case(&code))
+        })
+    };
     let ours = all["items"].as_array().unwrap().iter();
-    ours.filter(|event| event["reportingController"] == "alumet-injector")
+    ours.filter(|event| event["reportingController"] == "alumet-injector" && !is_standing(&event["reason"]))
         .cloned()
         .collect()
 }
@@ -111,11 +127,9 @@ fn a_pod_that_was_not_injected_shows_on_its_daemonset(cluster: &Cluster) {
         described.contains("WrongType") && described.contains("a pod of it was not injected"),
         "{described}"
     );
-    let metrics = injector.metrics(cluster);
-    assert!(
-        metrics.contains("alumet_injector_written_events_total 1\n"),
-        "{metrics}"
-    );
+    wait_for("it to be counted", SOON, || {
+        (injector.sample(cluster, WRITTEN) == 1).then_some(())
+    });
 }
 
 fn a_configmap_with_errors_shows_and_after_a_change_in_describe(cluster: &Cluster) {
@@ -182,27 +196,15 @@ fn a_hundred_bad_pods_are_told_by_some_of_them(cluster: &Cluster) {
         )
         .unwrap();
     }
-    let sample = |name: &str| {
-        let metrics = injector.metrics(cluster);
-        let value = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("{name} ")));
-        value
-            .and_then(|value| value.parse::<usize>().ok())
-            .unwrap_or_else(|| panic!("{name}: {metrics}"))
-    };
-    let (written, dropped) = (
-        "alumet_injector_written_events_total",
-        "alumet_injector_dropped_events_total",
-    );
+    let sample = |name| injector.sample(cluster, name);
     wait_for("all to be written or dropped", SOON, || {
-        (sample(written) + sample(dropped) == 100).then_some(())
+        (sample(WRITTEN) + sample(DROPPED) == 100).then_some(())
     });
     let events = told(cluster, &namespace);
-    assert_eq!(events.len(), sample(written));
+    assert_eq!(events.len(), sample(WRITTEN));
     // 60 a minute, and those of a second minute if one began meanwhile. The last pods are not told in either.
     assert!((1..=99).contains(&events.len()), "{}", events.len());
-    assert_eq!(sample("alumet_injector_failed_events_total"), 0);
+    assert_eq!(sample(FAILED), 0);
 }
 
 fn role(injector: &Injector) -> [String; 2] {
@@ -230,8 +232,7 @@ fn without_the_right_it_says_so_once_and_goes_on(cluster: &Cluster) {
     }
     let sentence = "an Event cannot be written";
     wait_for("both to fail, and the log to have it", SOON, || {
-        let metrics = injector.metrics(cluster);
-        let both = metrics.contains("alumet_injector_failed_events_total 2\n");
+        let both = injector.sample(cluster, FAILED) == 2;
         (both && injector.log().contains(sentence)).then_some(())
     });
     let log = injector.log();
