@@ -15,6 +15,9 @@ use crate::{
 
 const SOON: Duration = Duration::from_mins(1);
 
+/// What was refused is tried again after a minute at most, and a bit.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// A right: a verb, and the resource that it is for.
 pub(crate) type Right = (&'static str, &'static str);
 
@@ -192,10 +195,7 @@ fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
         .unwrap_or_else(|| panic!("no role is for {resource}"));
     let what = format!("{resource}/{name}");
     let rules = take_away(cluster, &injector, &role, (verb, resource), &[what]);
-    let account = format!(
-        "system:serviceaccount:{}:{}",
-        injector.namespace, injector.release
-    );
+    let account = injector.account();
 
     injector.begin(cluster);
     // The log is JSON.
@@ -214,6 +214,15 @@ fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
     if resource == BESIDES {
         wait_for("it to be ready all the same", SOON, || {
             injector.is_ready(cluster).then_some(())
+        });
+        wait_for("it to be refused twice", PATIENCE, || {
+            let refused = cluster.audit_events(|event| {
+                event["user"]["username"] == account.as_str()
+                    && event["verb"] == verb
+                    && event["objectRef"]["resource"] == resource
+                    && event["responseStatus"]["code"] == 403
+            });
+            (refused.len() >= 2).then_some(())
         });
         // Once, however often it tries.
         assert_eq!(
@@ -244,10 +253,7 @@ fn it_says_what_it_may_not(cluster: &Cluster, (verb, resource): Right) {
 /// Waits until it does not have the right any more: the authorizer follows the roles by a watch of its own.
 #[track_caller]
 pub(crate) fn may_not(cluster: &Cluster, injector: &Injector, verb: &str, what: &[String]) {
-    let account = format!(
-        "system:serviceaccount:{}:{}",
-        injector.namespace, injector.release
-    );
+    let account = injector.account();
     let asked = ["auth", "can-i", verb, "--as", &account, "-n", &injector.namespace].map(str::to_owned);
     let asked = [&asked, what].concat();
     wait_for("the right to be gone", SOON, || {

@@ -37,6 +37,9 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+  - level: Metadata
+    verbs: [list, watch]
+    resources: [{group: admissionregistration.k8s.io, resources: [validatingwebhookconfigurations]}]
   - {level: None, verbs: [get, list, watch]}
   - {level: None, resources: [{group: coordination.k8s.io, resources: [leases]}]}
   - {level: Metadata}
