@@ -68,9 +68,18 @@ fn exported(cluster: &Cluster, documents: &str, name: &str) -> Vec<Value> {
 /// Annotation of pods that another policy changed, too.
 const TOUCHED: &str = "test.alumet.dev/touched";
 
+/// The runtime class of the pods of a namespace; it is the cluster's.
+fn class(namespace: &str) -> String {
+    format!("class-of-{namespace}")
+}
+
+fn touching_name(namespace: &str) -> String {
+    format!("{namespace}.touching")
+}
+
 /// A policy of somebody else's, whose change has the API server ask again who was asked before.
 fn touching(namespace: &str) -> [Value; 2] {
-    let name = format!("{namespace}.touching");
+    let name = touching_name(namespace);
     let expression = format!(
         "has(object.metadata.annotations) \
          ? [JSONPatch{{op: 'add', path: '/metadata/annotations/{}', value: 'yes'}}] \
@@ -231,9 +240,15 @@ impl<'c> Comparison<'c> {
 
 impl Drop for Comparison<'_> {
     fn drop(&mut self) {
-        for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
-            self.cluster
-                .kubectl(&["delete", kind, &self.with, "--ignore-not-found"]);
+        let (exported, touching) = (self.with.clone(), touching_name(&self.with));
+        for (kind, names) in [
+            ("mutatingadmissionpolicybinding", vec![&exported, &touching]),
+            ("mutatingadmissionpolicy", vec![&exported, &touching]),
+            ("runtimeclass", vec![&class(&self.with)]),
+        ] {
+            let mut arguments = vec!["delete", kind, "--ignore-not-found"];
+            arguments.extend(names.into_iter().map(String::as_str));
+            self.cluster.kubectl(&arguments);
         }
     }
 }
@@ -249,8 +264,9 @@ fn comparable(pod: &Value) -> Value {
 
 fn pods_get_what_the_webhook_would_give(cluster: &Cluster) {
     let namespace = cluster.namespace("map");
-    let class = format!("class-of-{namespace}");
-    let object = json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": class}, "handler": "h"});
+    let object = json!({
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": class(&namespace)}, "handler": "h",
+    });
     cluster
         .kubectl_with(&["create", "-f", "-"], &object.to_string())
         .ok();
