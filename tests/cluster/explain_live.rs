@@ -77,7 +77,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
         assert!(values.iter().all(stands), "{told:#}");
     }
 
-    // The webhook does not know this policy: what stands there is stale.
+    // Nobody asked for a refresh yet: what stands there is stale.
     let defaults = json!({
         "plugins": {"k8s": {"poll_interval": "7s"}},
         "tolerations": [{"key": "energy", "operator": "Exists"}],

@@ -16,6 +16,7 @@ use crate::{
         joined::{Joined, POOL},
         poll::wait_for,
         release::{CLIENT, MARKED, Release, SERVER, SOON, is_ready, tolerated, values},
+        samples,
     },
 };
 
@@ -63,12 +64,8 @@ impl<'c> Walk<'c> {
     /// Writes the policy of the namespace, and waits until it is in force.
     #[track_caller]
     fn policy(&self, component: Component, defaults: &Value) {
-        let policy = json!({
-            "apiVersion": "injector.alumet.dev/v1alpha1",
-            "kind": "InjectionPolicy",
-            "metadata": {"name": POLICY},
-            "spec": {"match": {"components": [component.as_str()]}, "defaults": defaults},
-        });
+        let spec = json!({"match": {"components": [component.as_str()]}, "defaults": defaults});
+        let policy = samples::policy(POLICY, Some(&self.release.namespace), &spec);
         self.release
             .kubectl_with(&["apply", "-f", "-"], &policy.to_string())
             .ok();
@@ -376,12 +373,28 @@ fn an_injector_that_renders_another_configuration_makes_stale_and_a_refresh_brin
     walk.assert_told(&[(("configmap", SERVER), STALE), (("deployment", SERVER), STALE)]);
     walk.assert_restarts();
 
-    // A node's pod, a rollback, a scale: nothing that leaves the values alone brings it in.
+    // A pod in place of another, a roll, a rollback, a scale: nothing that leaves the values alone brings it in.
     let server = release.name("deployment", SERVER);
-    release.kubectl(&["rollout", "restart", &server]).ok();
-    release.wait_until_running();
-    walk.assert_config(SERVER, "of-another-catalogue", "bucket = \"default\"");
-    walk.assert_told(&[(("configmap", SERVER), STALE), (("deployment", SERVER), STALE)]);
+    let label = format!("{COMPONENT_LABEL}={SERVER}");
+    let kubectl = |arguments: &[&str]| _ = release.kubectl(arguments).ok();
+    let steps: [&dyn Fn(); 4] = [
+        &|| kubectl(&["delete", "pods", "--selector", &label]),
+        &|| kubectl(&["rollout", "restart", &server]),
+        &|| _ = release.helm(&["rollback"], &["2"]),
+        &|| {
+            kubectl(&["scale", &server, "--replicas=0"]);
+            wait_for("no pod to be there", SOON, || {
+                release.pods_of(SERVER).is_empty().then_some(())
+            });
+            kubectl(&["scale", &server, "--replicas=1"]);
+        },
+    ];
+    for step in steps {
+        step();
+        release.wait_until_running();
+        walk.assert_config(SERVER, "of-another-catalogue", "bucket = \"default\"");
+        walk.assert_told(&[(("configmap", SERVER), STALE), (("deployment", SERVER), STALE)]);
+    }
 
     walk.refresh("deployment", SERVER);
     release.wait_until_running();
