@@ -25,19 +25,22 @@ const OBJECT: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"
 
 /// What is typed after the name of the program, and how it ends; stdin is the object where it is not said, and where a
 /// command needs a cluster there is none.
-const CASES: [(&str, &str, i32); 26] = [
+const CASES: [(&str, &str, i32); 29] = [
     ("post-render", "post-render < good.yaml", 0),
     ("post-render", "post-render", 1),
     ("uninject", "uninject", 0),
     ("uninject", "uninject < unreadable.yaml", 1),
     ("explain", "explain good.yaml", 0),
     ("explain", "explain", 1),
+    ("explain", "explain ds/clients", 3),
     ("diff", "diff good.yaml", 0),
     ("diff", "diff", 1),
+    ("diff", "diff --live measuring --namespace test", 3),
     ("config", "config agent --values good-values.yaml", 0),
     ("config", "config agent --values wrong.yaml", 1),
     ("check", "check good.yaml", 0),
     ("check", "check wrong.yaml --component agent", 1),
+    ("check", "check --cluster", 3),
     ("catalog", "catalog rapl", 0),
     ("catalog", "catalog rapll", 1),
     ("crds", "crds", 0),
