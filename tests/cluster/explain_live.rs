@@ -30,25 +30,16 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The program, as a person calls it.
-pub(crate) fn injector(cluster: &Cluster, arguments: &[&str]) -> Ran {
-    let mut command = cluster.command(Path::new(INJECTOR));
-    command.args(arguments);
-    run(command, "")
-}
-
-/// A policy of a namespace.
-pub(crate) fn policy(namespace: &str, name: &str, defaults: &Value) -> String {
-    json!({
-        "apiVersion": "injector.alumet.dev/v1alpha1", "kind": "InjectionPolicy",
-        "metadata": {"namespace": namespace, "name": name}, "spec": {"defaults": defaults},
-    })
-    .to_string()
+/// The policy `team` of a namespace, as a file has it.
+pub(crate) fn of_team(namespace: &str, defaults: &Value) -> String {
+    samples::policy("team", Some(namespace), &json!({"defaults": defaults})).to_string()
 }
 
 /// What a program prints about one object.
 pub(crate) fn told(cluster: &Cluster, arguments: &[&str]) -> Value {
-    let printed = injector(cluster, &[&["explain", "--output", "json"], arguments].concat()).ok();
+    let printed = cluster
+        .own(&[&["explain", "--output", "json"], arguments].concat())
+        .ok();
     let told: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(told.as_array().map(Vec::len), Some(1), "{told:#}");
     told[0].clone()
@@ -83,7 +74,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
         "tolerations": [{"key": "energy", "operator": "Exists"}],
     });
     release
-        .kubectl_with(&["apply", "-f", "-"], &policy(&namespace, "team", &defaults))
+        .kubectl_with(&["apply", "-f", "-"], &of_team(&namespace, &defaults))
         .ok();
     let stale = told(cluster, &[&["DaemonSet", CLIENT_NAME], &n[..]].concat());
     assert_eq!(stale["outcome"], "stale", "{stale:#}");
@@ -113,7 +104,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
     // A policy in a file counts as if it were applied: in place of the one of its name, and over the rest.
     let file = cluster.folder().join(format!("{namespace}.policy.json"));
     let again = json!({"plugins": {"k8s": {"poll_interval": "9s"}}});
-    fs::write(&file, policy(&namespace, "team", &again)).unwrap();
+    fs::write(&file, of_team(&namespace, &again)).unwrap();
     let path = file.to_str().unwrap();
     let tried = told(
         cluster,
@@ -129,7 +120,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
     assert!(!tried.to_string().contains("toleration energy"), "{tried:#}");
 
     // For people: no colour in a pipe, and the command that brings the object up to date.
-    let text = injector(cluster, &[&["explain", &config_map], &n[..]].concat()).ok();
+    let text = cluster.own(&[&["explain", &config_map], &n[..]].concat()).ok();
     let head = format!(
         "ConfigMap {namespace}/{CLIENT_NAME}-config (relay-client): stale\n  \
          it belongs to the object's values, but policies and catalogue would give something else now\n  \
@@ -154,7 +145,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
         "{of_pod:#}"
     );
     assert_eq!(value(&of_pod, "toleration energy op=Exists")["fate"], "set");
-    let text = injector(cluster, &[&["explain", "po", pod], &n[..]].concat()).ok();
+    let text = cluster.own(&[&["explain", "po", pod], &n[..]].concat()).ok();
     let line = "\n  a Pod keeps what it was made with; the values are those of one that is made now\n";
     assert!(text.contains(line), "{text}");
 }
@@ -192,7 +183,7 @@ fn head(ran: &Ran) -> (String, String) {
 /// `explain` and `status` say this code of the object, and `explain` says what it means and this mend.
 #[track_caller]
 fn assert_stands(cluster: &Cluster, namespace: &str, object: &str, standing: Standing, mend: &str) {
-    let ran = injector(cluster, &["explain", object, "-n", namespace]);
+    let ran = cluster.own(&["explain", object, "-n", namespace]);
     let expected = format!("{}; from the cluster; {mend}", standing.sentence());
     assert_eq!(head(&ran), (standing.code().to_owned(), expected), "{ran}");
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
@@ -250,7 +241,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
     // Of a refresh of both the first half alone was done.
     let defaults = json!({"plugins": {"csv": {"enable": true}}});
     cluster
-        .kubectl_with(&["apply", "-f", "-"], &policy(&namespace, "team", &defaults))
+        .kubectl_with(&["apply", "-f", "-"], &of_team(&namespace, &defaults))
         .ok();
     wait_for("a refresh to write another configuration", SOON, || {
         let refresh = format!("{REFRESH}=now");
@@ -318,7 +309,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
     cluster
         .kubectl(&[&["delete", "configmap", "agent-config"], &n[..]].concat())
         .ok();
-    let ran = injector(cluster, &[&["explain", "deploy/server"], &n[..]].concat());
+    let ran = cluster.own(&[&["explain", "deploy/server"], &n[..]].concat());
     assert_eq!(
         (head(&ran).0.as_str(), ran.stderr.as_str()),
         ("stale", ""),
@@ -406,10 +397,7 @@ fn an_object_that_is_not_injected_says_why(cluster: &Cluster) {
             ),
         ),
     ] {
-        assert_eq!(
-            injector(cluster, &[&["explain", object], &n[..]].concat()).ok(),
-            head
-        );
+        assert_eq!(cluster.own(&[&["explain", object], &n[..]].concat()).ok(), head);
     }
     for (arguments, code, sentence) in [
         (
@@ -427,7 +415,7 @@ fn an_object_that_is_not_injected_says_why(cluster: &Cluster) {
             ),
         ),
     ] {
-        let ran = injector(cluster, &[&arguments[..], &n[..]].concat());
+        let ran = cluster.own(&[&arguments[..], &n[..]].concat());
         assert_eq!(ran.code, Some(code), "{ran}");
         assert!(ran.stderr.starts_with(&sentence), "{ran}");
     }

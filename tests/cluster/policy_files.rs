@@ -7,7 +7,7 @@ use alumet_injector::names::Component;
 use serde_json::{Value, json};
 
 use crate::{
-    explain_live::{policy, told, value},
+    explain_live::{of_team, told, value},
     files::root,
     helm::Major,
     support::{
@@ -38,9 +38,9 @@ fn what_policies_in_files_give_is_stored(cluster: &Cluster, helm: Major) {
     let namespace = cluster.namespace("policy-files");
     let quota = ["create", "quota", "no-pods", "--hard=pods=0", "-n", &namespace];
     cluster.kubectl(&quota).ok();
-    let of_team = cluster.folder().join(format!("{namespace}.policy.json"));
+    let team = cluster.folder().join(format!("{namespace}.policy.json"));
     let defaults = json!({"plugins": {"k8s": {"poll_interval": "7s"}}, "env": {"RUST_LOG": "debug"}});
-    fs::write(&of_team, policy(&namespace, "team", &defaults)).unwrap();
+    fs::write(&team, of_team(&namespace, &defaults)).unwrap();
     let [mirror, control_plane] = ["mirror", "control-plane"].map(|name| {
         let file = root(&format!("deploy/policies/{name}.yaml"));
         file.to_str().unwrap().to_owned()
@@ -51,7 +51,7 @@ fn what_policies_in_files_give_is_stored(cluster: &Cluster, helm: Major) {
         "--policy",
         &control_plane,
         "--policy",
-        of_team.to_str().unwrap(),
+        team.to_str().unwrap(),
     ];
 
     let release = Release::post_rendered_with(cluster, helm, &namespace, &policies);
