@@ -166,9 +166,6 @@ impl Store {
                 self.came(key);
             }
             Change::Gone(key) => {
-                if let Some(listing) = self.listings.get_mut(&key.resource) {
-                    listing.came.remove(&key);
-                }
                 let changed = self.drop_object(&key);
                 self.note(key.resource, changed);
             }

@@ -9,14 +9,24 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     future::ready,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
 };
 
 use alumet_injector::{
-    cluster::{Error, policies},
+    cluster::{
+        Error,
+        policies::{self, Statuses},
+    },
     names::Component,
-    policy::index::Asked,
-    policy_document::store::Change,
+    policy::{index::Asked, model::Policy},
+    policy_document::{
+        PolicyReader,
+        store::{Change, Store, Watched},
+    },
 };
 use axum::body::Body;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -25,7 +35,11 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::server_support::PATIENCE;
+use crate::{
+    policies as in_files,
+    policy_store::{good, listed},
+    server_support::PATIENCE,
+};
 
 const CLUSTER: &str = "/apis/injector.alumet.dev/v1alpha1/clusterinjectionpolicies";
 const OF_NAMESPACES: &str = "/apis/injector.alumet.dev/v1alpha1/injectionpolicies";
@@ -78,11 +92,16 @@ fn two_namespaces() -> Value {
 }
 
 fn fetched(answers: Answers) -> Result<policies::Policies, Error> {
+    fetched_beside(Vec::new(), answers)
+}
+
+/// The same, with the policies of files.
+fn fetched_beside(of_files: Vec<Policy>, answers: Answers) -> Result<policies::Policies, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async { policies::fetch(client(answers), Vec::new()).await })
+    runtime.block_on(async { policies::fetch(client(answers), of_files).await })
 }
 
 #[test]
@@ -131,6 +150,100 @@ fn policies_and_labels_of_namespaces_are_read_and_what_cannot_be_read_is_told() 
             "ClusterInjectionPolicy wrong: error[policy-field]: spec.prio: a policy has no field `prio` here; known are `defaults`, `match`, `onError`, `priority`"
         ]
     );
+}
+
+#[test]
+fn a_file_stands_in_the_place_of_the_policy_of_its_kind_namespace_and_name() {
+    let priority = |priority: i32| json!({"priority": priority});
+    let of_cluster = ["same", "other"].map(|name| {
+        let metadata = json!({"name": name});
+        policy("ClusterInjectionPolicy", metadata, priority(1))
+    });
+    let of_namespaces = ["a", "b"].map(|namespace| {
+        let metadata = json!({"name": "same", "namespace": namespace});
+        policy("InjectionPolicy", metadata, priority(2))
+    });
+    let answers = vec![
+        (
+            CLUSTER,
+            200,
+            list("ClusterInjectionPolicyList", json!(of_cluster)),
+        ),
+        (
+            OF_NAMESPACES,
+            200,
+            list("InjectionPolicyList", json!(of_namespaces)),
+        ),
+        (NAMESPACES, 200, two_namespaces()),
+    ];
+    let mut reader = PolicyReader::default();
+    let files =
+        in_files::of_cluster("same", "{priority: 8}") + &in_files::of_namespace("a", "same", "{priority: 9}");
+    reader.read("files", files.as_bytes());
+    let read = fetched_beside(reader.finish().0, answers).unwrap();
+    let mut all: Vec<(String, i32)> = read
+        .index
+        .policies()
+        .iter()
+        .map(|policy| (policy.title(), policy.priority))
+        .collect();
+    all.sort();
+    let expected = [("a/same", 9), ("b/same", 2), ("other", 1), ("same", 8)];
+    assert_eq!(
+        all,
+        expected.map(|(title, priority)| (title.to_owned(), priority))
+    );
+}
+
+/// An API server that answers each request with this status, and keeps what was sent.
+fn keeping(code: u16, reason: &'static str) -> (Client, Arc<Mutex<Vec<Value>>>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&sent);
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let kept = Arc::clone(&kept);
+        async move {
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            kept.lock().unwrap().push(body);
+            let answer = match code {
+                200 => policy("ClusterInjectionPolicy", json!({"name": "a"}), json!({})),
+                _ => failure(code, reason).1,
+            };
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(answer.to_string()));
+            Ok::<_, Infallible>(response.unwrap())
+        }
+    });
+    (Client::new(service, "default"), sent)
+}
+
+#[tokio::test]
+async fn a_condition_is_written_onto_the_form_that_it_is_said_of_and_onto_no_other() {
+    let mut store = Store::new(Vec::new(), Watched::Cluster);
+    for change in listed([good("a", 1)]) {
+        store.take(change);
+    }
+    store.news();
+    let write = store.next_write().unwrap();
+    for (code, reason, written) in [
+        (200, "", Some(true)),
+        (409, "Conflict", Some(false)),
+        (404, "NotFound", Some(false)),
+        (403, "Forbidden", None),
+        (500, "InternalError", None),
+    ] {
+        let (client, sent) = keeping(code, reason);
+        let result = Statuses::new(client, || SystemTime::UNIX_EPOCH)
+            .write(&write)
+            .await;
+        assert_eq!(result.ok(), written, "{code}");
+        let sent = sent.lock().unwrap();
+        assert_eq!(sent.len(), 1, "{code}: {sent:?}");
+        // The API server refuses it where the policy has another one by now.
+        assert_eq!(sent[0]["metadata"], json!({"resourceVersion": "v1"}), "{code}");
+        assert_eq!(sent[0]["status"]["conditions"][0]["status"], "True", "{code}");
+    }
 }
 
 #[test]

@@ -403,6 +403,12 @@ fn labels_of_namespaces_come_change_and_go() {
     store.take(is_there(good("b", 1)));
     store.renewed();
     assert_eq!(selected(&store), (2, 0));
+    take(&mut store, [Change::Listing(Resource::Namespaces), labels("web")]);
+    assert!(store.renewed().is_none(), "the listing is not whole yet");
+    assert_eq!(selected(&store), (2, 0));
+    store.take(Change::Listed(Resource::Namespaces));
+    assert!(store.renewed().is_some());
+    assert_eq!(selected(&store), (1, 0));
     take(
         &mut store,
         [
