@@ -5,6 +5,7 @@ use alumet_injector::{
         self,
         facts::{Facts, Known, Operation},
         object::ObjectView,
+        report::Fate,
         setup::{Fresh, Snapshot},
         survey::{Standing, survey},
     },
@@ -186,13 +187,44 @@ fn templates_are_held_against_the_config_map_of_their_namespace_alone() {
 }
 
 #[test]
+fn a_template_is_not_held_against_a_config_map_that_its_agent_does_not_mount() {
+    let [config_map, deployment] = installed(&none());
+    let mut another = refreshed(&config_map, &policy());
+    another["metadata"]["name"] = json!("another");
+    // Its own is not among the objects.
+    assert_eq!(
+        standings(&[another, deployment], &none()),
+        [Standing::Stale, Standing::UpToDate]
+    );
+}
+
+#[test]
+fn what_is_up_to_date_is_told_value_by_value() {
+    let objects = installed(&policy());
+    let views = objects.each_ref().map(|object| ObjectView::read(object).unwrap());
+    for one in survey(&views, &policy(), &Fresh) {
+        assert_eq!(one.standing, Standing::UpToDate);
+        let rows = &one.plan.report.rows;
+        assert!(!rows.is_empty(), "{:?}", one.plan.report);
+        assert!(rows.iter().all(|row| row.fate == Fate::Kept), "{rows:?}");
+        assert!(one.plan.patch.0.is_empty(), "{:?}", one.plan.patch);
+    }
+}
+
+#[test]
 fn what_was_taken_out_by_hand_is_lacking() {
     let [mut config_map, mut deployment] = installed(&none());
     config_map["data"].as_object_mut().unwrap().remove("config");
     deployment["spec"]["template"]["spec"]["tolerations"] = json!([]);
     assert_eq!(
-        standings(&[config_map, deployment], &none()),
+        standings(&[config_map.clone(), deployment.clone()], &none()),
         [Standing::Lacking; 2]
+    );
+    // To put back what is missing does not bring the template into step with another configuration.
+    let other = refreshed(&config_map, &policy());
+    assert_eq!(
+        standings(&[other, deployment], &policy()),
+        [Standing::UpToDate, Standing::OutOfStep]
     );
 }
 
@@ -216,9 +248,21 @@ fn a_configuration_edited_by_hand_is_left_alone_and_nothing_is_out_of_step_with_
 }
 
 #[test]
-fn errors_are_told_for_new_values_and_where_a_policy_brings_them() {
+fn errors_are_told_of_new_values_and_of_those_that_an_earlier_injector_took() {
     let wrong = json!({"agentVersion": "0.9.5", "plugins": {"no-such-plugin": {"enable": true}}});
     assert_eq!(standings(&made(&wrong), &none()), [Standing::Failed; 2]);
+    // A record says that they were injected.
+    let hash = xxhash_rust::xxh3::xxh3_64(format!("relay-server\n{wrong}").as_bytes());
+    let mut objects = installed(&none());
+    for (object, record) in objects.iter_mut().zip(["/metadata", "/spec/template/metadata"]) {
+        object["metadata"]["annotations"][VALUES_ANNOTATION] = json!(wrong.to_string());
+        let annotations = &mut object.pointer_mut(record).unwrap()["annotations"];
+        let text = annotations[STATUS_ANNOTATION].as_str().unwrap();
+        let mut record: Value = serde_json::from_str(text).unwrap();
+        record["values"] = json!(format!("{hash:016x}"));
+        annotations[STATUS_ANNOTATION] = json!(record.to_string());
+    }
+    assert_eq!(standings(&objects, &none()), [Standing::Failed; 2]);
 }
 
 #[test]
