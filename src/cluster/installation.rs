@@ -8,6 +8,7 @@ mod checks;
 mod probe;
 mod reach;
 mod read;
+mod releases;
 mod rights;
 mod served;
 

@@ -78,6 +78,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "telemetry",
             "policy",
             "policy_document",
+            "engine",
         ],
     ),
     ("cli", &["names", "kubernetes"]),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Installation, Said, Verdict, Webhook, certificate, probe, reach, rights, served};
+use super::{Installation, Said, Verdict, Webhook, certificate, probe, reach, releases, rights, served};
 use crate::{
     cluster::webhook_config::{Entry, Kind},
     finding::Severity,
@@ -81,7 +81,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         code: "releases",
         holds: "every marked ConfigMap and workload is complete",
-        say: served::releases,
+        say: releases::releases,
     },
     Check {
         code: "policies",

@@ -1,4 +1,4 @@
-//! The marked objects: whether the webhook is asked about them, and whether they are complete.
+//! The marked objects: whether the webhook is asked about them.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -17,7 +17,6 @@ use crate::{
         setup::{Fresh, Snapshot},
         survey::{Standing, Surveyed, survey},
     },
-    names::REFRESH_ANNOTATION,
     policy::selector::{Operator, Requirement, Selector},
 };
 
@@ -37,7 +36,7 @@ pub(super) struct Marked {
 
 impl Marked {
     /// Whether it has what was injected for its values. What policies would give it now is not asked.
-    fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         matches!(
             self.standing,
             Standing::UpToDate | Standing::Stale | Standing::OutOfStep
@@ -229,7 +228,7 @@ fn known(installation: &Installation) -> Seen<Known<'_>> {
 }
 
 /// Some of these, and how many more there are.
-fn named(mut all: Vec<String>) -> String {
+pub(super) fn named(mut all: Vec<String>) -> String {
     let more = all.len().saturating_sub(MOST_NAMED);
     all.truncate(MOST_NAMED);
     let text = all.join(", ");
@@ -240,94 +239,16 @@ fn named(mut all: Vec<String>) -> String {
     }
 }
 
-pub(super) fn releases(installation: &Installation, _: SystemTime) -> Vec<Said> {
-    let marked = match &installation.marked {
-        Ok(marked) => marked,
-        Err(why) => return vec![Said::skipped("", why)],
-    };
-    let mut incomplete: BTreeMap<(&str, Option<&str>), Vec<&Marked>> = BTreeMap::new();
-    for object in marked.iter().filter(|object| !object.is_complete()) {
-        let release = (object.namespace.as_str(), object.release.as_deref());
-        incomplete.entry(release).or_default().push(object);
-    }
-    if incomplete.is_empty() {
-        let message = match marked.len() {
-            0 => "there is no marked object".to_owned(),
-            1 => "the one marked object is complete".to_owned(),
-            number => format!("all {number} marked objects are complete"),
-        };
-        return vec![Said::ok("", message)];
-    }
-    let said = incomplete.into_iter().map(|((namespace, release), objects)| {
-        let place = match release {
-            Some(release) => format!("release {namespace}/{release}"),
-            None => format!("Namespace {namespace}"),
-        };
-        let each = objects
-            .iter()
-            .map(|object| format!("{} {} ({})", object.kind, object.name, object.standing.code()));
-        let message = format!("it has objects that are not complete: {}", named(each.collect()));
-        Said::error(&place, message, &mend(namespace, &objects))
-    });
-    said.collect()
-}
-
-/// What makes these objects of a namespace complete.
-fn mend(namespace: &str, objects: &[&Marked]) -> String {
-    let mut mends: BTreeMap<Mend, Vec<String>> = BTreeMap::new();
-    for object in objects {
-        let name = format!("{}/{}", object.kind.to_lowercase(), object.name);
-        mends.entry(Mend::of(object)).or_default().push(name);
-    }
-    let mends: Vec<String> = mends
-        .iter()
-        .map(|(mend, names)| mend.sentence(namespace, &names.join(" ")))
-        .collect();
-    mends.join("; ")
-}
-
-/// What makes an object complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Mend {
-    Refresh,
-    MakeAgain,
-    Explain,
-}
-
-impl Mend {
-    fn of(object: &Marked) -> Self {
-        match (object.standing, object.kind.as_str()) {
-            (Standing::Failed, _) => Self::Explain,
-            // The webhook is asked about it when it is created alone.
-            (_, "CronJob") => Self::MakeAgain,
-            _ => Self::Refresh,
-        }
-    }
-
-    fn sentence(self, namespace: &str, objects: &str) -> String {
-        match self {
-            Self::Refresh => {
-                format!("kubectl -n {namespace} annotate {objects} {REFRESH_ANNOTATION}=now --overwrite")
-            }
-            Self::MakeAgain => format!("delete {objects}, and have it made again"),
-            Self::Explain => format!(
-                "mend what stands in the way, as alumet-injector explain {objects} -n {namespace} tells it"
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Marked, mend, ours};
+    use super::{Marked, ours};
     use crate::engine::{
         facts::{Facts, Operation},
         object::ObjectView,
         plan,
         setup::{Fresh, Snapshot},
-        survey::Standing,
     };
 
     fn object() -> Value {
@@ -383,29 +304,5 @@ mod tests {
         let values = &mut completed["metadata"]["annotations"]["injector.alumet.dev/values"];
         *values = json!(r#"{"agentVersion": "0.9.5", "plugins": {"rapl": {"enable": true}}}"#);
         assert_eq!(is_complete(&completed), Some(false));
-    }
-
-    #[test]
-    fn what_makes_objects_complete_is_said_by_name() {
-        let marked = |kind: &str, name: &str, standing| Marked {
-            kind: kind.to_owned(),
-            namespace: "n".to_owned(),
-            name: name.to_owned(),
-            release: None,
-            labels: [].into(),
-            standing,
-        };
-        let all = [
-            marked("ConfigMap", "a", Standing::Missed),
-            marked("CronJob", "b", Standing::Missed),
-            marked("DaemonSet", "c", Standing::Lacking),
-            marked("Deployment", "d", Standing::Failed),
-        ];
-        assert_eq!(
-            mend("n", &all.iter().collect::<Vec<_>>()),
-            "kubectl -n n annotate configmap/a daemonset/c injector.alumet.dev/refresh=now --overwrite; delete \
-             cronjob/b, and have it made again; mend what stands in the way, as alumet-injector explain deployment/d -n n \
-             tells it"
-        );
     }
 }
