@@ -152,20 +152,39 @@ impl Error {
         }
     }
 
-    /// The API server's own sentence, where it refused what was asked; else the error as it was.
+    /// The API server's own sentence, where it does not take the object; else the error as it was.
     fn into_refusal(self) -> Result<String, Self> {
-        let status = match &self {
-            Self::Missing { source, .. } => source.as_ref(),
-            Self::Forbidden { source, .. } => Some(source),
+        match self.status() {
+            // The others are about the moment, and not about the object.
+            Some(status) if matches!(status.code, 400 | 403 | 404 | 409 | 413 | 422 | 500) => {
+                Ok(status.message.clone())
+            }
+            _ => Err(self),
+        }
+    }
+
+    /// What the API server answered, where it answered.
+    fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Missing { source, .. } => source.as_deref(),
+            Self::Forbidden { source, .. } | Self::ForbiddenResource { source, .. } => Some(source),
             Self::Request { source, .. } => match &**source {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
             _ => None,
-        };
-        match status {
-            Some(status) => Ok(status.message.clone()),
-            None => Err(self),
+        }
+    }
+
+    /// The same where it is a person who may not do it, and no service account of ours.
+    fn of_a_person(self) -> Self {
+        match self {
+            Self::Forbidden { verb, what, source } => Self::ForbiddenResource {
+                verb,
+                resource: what,
+                source,
+            },
+            error => error,
         }
     }
 }
@@ -221,12 +240,7 @@ async fn asked<T>(
     match answer(verb, resource, "", request).await {
         Ok(answered) => Ok(Some(answered)),
         Err(Error::Missing { .. }) => Ok(None),
-        Err(Error::Forbidden { verb, what, source }) => Err(Error::ForbiddenResource {
-            verb,
-            resource: what,
-            source,
-        }),
-        Err(error) => Err(error),
+        Err(error) => Err(error.of_a_person()),
     }
 }
 

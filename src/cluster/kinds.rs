@@ -1,4 +1,6 @@
-//! What kubectl calls the kinds that something is injected into.
+//! What kubectl calls the kinds that something is injected into, and the line for kubectl that has objects completed anew.
+
+use crate::names::REFRESH_ANNOTATION;
 
 /// A kind that something is injected into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,12 @@ pub fn without(names: &[&str]) -> Vec<Kind> {
         .into_iter()
         .filter(|kind| !names.contains(&kind.name))
         .collect()
+}
+
+/// What a person types to have objects (`KIND/NAME`, with blanks between them) of a namespace completed anew.
+pub fn refresh(namespace: &str, objects: &str) -> String {
+    // A refresh that nobody answered still stands there.
+    format!("kubectl -n {namespace} annotate {objects} {REFRESH_ANNOTATION}=now --overwrite")
 }
 
 impl Kind {

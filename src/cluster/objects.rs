@@ -60,11 +60,18 @@ impl Objects {
         }
     }
 
-    /// What the API server would store if this were applied in the name of this field manager, over all others.
-    pub(super) async fn try_apply(&self, name: &str, manager: &str, object: &Value) -> Result<Value, Error> {
+    /// What the API server would store if this were applied in the name of this field manager; with `force`, over all
+    /// others.
+    pub(super) async fn try_apply(
+        &self,
+        name: &str,
+        manager: &str,
+        object: &Value,
+        force: bool,
+    ) -> Result<Value, Error> {
         let params = PatchParams {
             dry_run: true,
-            force: true,
+            force,
             field_manager: Some(manager.to_owned()),
             ..PatchParams::default()
         };
@@ -108,10 +115,10 @@ impl Objects {
     ) -> Result<Value, Error> {
         let what = self.what(name);
         let request = request.map_err(kube::Error::BuildRequest);
-        answer(verb, &what, missing, async {
+        let answered = answer(verb, &what, missing, async {
             self.client.request::<Value>(request?).await
-        })
-        .await
+        });
+        answered.await.map_err(Error::of_a_person)
     }
 
     /// Kind, namespace and name, for messages.

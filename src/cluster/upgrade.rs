@@ -1,8 +1,9 @@
 //! What an upgrade of a Helm release would make of its objects. The API server is asked by dry runs, so admission takes
 //! part as in the upgrade itself, and nothing changes.
 //!
-//! Where a release is upgraded by server-side apply, the dry run of Helm's own request is the answer. Where it is not
-//! (Helm 3), an apply leaves what the chart no longer has, so that is taken away and the object put once more.
+//! Where a release is upgraded by server-side apply (Helm 4), the dry run of Helm's own request is the answer, conflicts
+//! included. Where it is not (Helm 3), an apply leaves what the chart no longer has, so that is taken away and the object
+//! put once more.
 
 mod owned;
 
@@ -21,6 +22,12 @@ use crate::names::RELEASE_ANNOTATION;
 
 /// Who writes where nobody has written yet.
 const HELM: &str = "helm";
+
+/// What Helm 4 says of fields that somebody else wrote, too.
+const FORCE: &str = "; helm upgrade takes the fields over with --force-conflicts";
+
+/// How often an object is looked at anew that is written meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// The label and the annotations that Helm itself puts on each object of a release. `helm template` does not show them.
 const MANAGED_BY_LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
@@ -86,18 +93,39 @@ impl Upgrade {
             )));
         };
         let sent = self.sent(rendered, objects.namespace());
+        for _ in 1..ATTEMPTS {
+            match self.attempt(&objects, name, &sent, without_ours).await {
+                Err(error) if is_race(&error) => {}
+                attempted => return attempted.map(|(before, after)| Upgraded { sent, before, after }),
+            }
+        }
+        let (before, after) = self.attempt(&objects, name, &sent, without_ours).await?;
+        Ok(Upgraded { sent, before, after })
+    }
+
+    /// The object as it is and as it would be.
+    async fn attempt(
+        &self,
+        objects: &Objects,
+        name: &str,
+        sent: &Value,
+        without_ours: &(dyn Fn(&Value) -> Value + Sync),
+    ) -> Result<(Option<Value>, Result<Value, String>), Error> {
         let before = objects.find(name).await?;
+        let (managers, is_applied) = before.as_ref().map(managers).unwrap_or_default();
+        let manager = managers.first().map_or(HELM, String::as_str);
         let after = match &before {
             Some(live) if !self.owns(live) => Err(format!(
                 "the cluster has it, and it is not of release {} in namespace {}, so Helm refuses to take it over",
                 self.release, self.namespace
             )),
-            _ => match after(&objects, name, &sent, before.as_ref(), without_ours).await {
-                Ok(after) => Ok(after),
-                Err(error) => Err(error.into_refusal()?),
-            },
+            Some(live) if !is_applied => {
+                let merged = merged(objects, name, sent, live, &managers, &without_ours(live)).await;
+                refusal(merged, "")?
+            }
+            _ => refusal(objects.try_apply(name, manager, sent, false).await, FORCE)?,
         };
-        Ok(Upgraded { sent, before, after })
+        Ok((before, after))
     }
 
     /// The objects of a kind; `None` where the cluster does not know it.
@@ -156,32 +184,49 @@ impl Upgrade {
     }
 }
 
-/// The object as it would be stored.
-async fn after(
+/// The object as Helm 3 would have it stored: what was rendered, over all others, and without what these managers alone
+/// owned and no longer write.
+async fn merged(
     objects: &Objects,
     name: &str,
     sent: &Value,
-    live: Option<&Value>,
-    without_ours: &(dyn Fn(&Value) -> Value + Sync),
+    live: &Value,
+    managers: &[String],
+    base: &Value,
 ) -> Result<Value, Error> {
-    let (managers, is_applied) = live.map(managers).unwrap_or_default();
     let manager = managers.first().map_or(HELM, String::as_str);
-    let mut upgraded = objects.try_apply(name, manager, sent).await?;
-    let Some(live) = live.filter(|_| !is_applied) else {
-        return Ok(upgraded);
-    };
-    let is_written = |entry: &Value| is_by(entry, &managers) && entry["operation"] == "Apply";
-    let is_owned = |entry: &Value| is_by(entry, &managers);
+    let mut merged = objects.try_apply(name, manager, sent, true).await?;
+    let is_written = |entry: &Value| is_by(entry, managers) && entry["operation"] == "Apply";
+    let is_owned = |entry: &Value| is_by(entry, managers);
     let owned = fields_of(live, &is_owned);
     let kept = union(
-        fields_of(&upgraded, &is_written),
+        fields_of(&merged, &is_written),
         &fields_of(live, &|entry| !is_owned(entry)),
     );
-    take_away(&mut upgraded, &without_ours(live), &owned, &kept);
-    if let Some(metadata) = upgraded.get_mut("metadata").and_then(Value::as_object_mut) {
+    take_away(&mut merged, base, &owned, &kept);
+    if let Some(metadata) = merged.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("managedFields");
     }
-    objects.try_replace(name, manager, &upgraded).await
+    objects.try_replace(name, manager, &merged).await
+}
+
+/// What the API server would store, or why it would not, with the mend of a conflict.
+fn refusal(answered: Result<Value, Error>, of_conflict: &str) -> Result<Result<Value, String>, Error> {
+    match answered {
+        Ok(after) => Ok(Ok(after)),
+        Err(error) if is_race(&error) => Err(error),
+        Err(error) => {
+            let is_conflict = error.status().is_some_and(|status| status.code == 409);
+            let mend = if is_conflict { of_conflict } else { "" };
+            Ok(Err(error.into_refusal()? + mend))
+        }
+    }
+}
+
+/// Whether somebody wrote the object between two requests.
+fn is_race(error: &Error) -> bool {
+    let is_put = matches!(error, Error::Request { verb: "update", .. });
+    is_put && error.status().is_some_and(|status| status.code == 409)
 }
 
 /// Who of `managedFields` wrote what Helm writes itself, and whether by server-side apply.

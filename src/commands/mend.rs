@@ -1,8 +1,8 @@
 //! What makes an object of a cluster right, as `status` and `explain` say it.
 
 use crate::{
+    cluster::kinds::refresh,
     engine::{report::Report, survey::Standing},
-    names::REFRESH_ANNOTATION,
     text::printable,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn mend(standing: Standing, report: &Report) -> Option<String> {
     let (kind, name) = (report.kind.to_lowercase(), printable(&report.name));
     let namespace = printable(report.namespace.as_deref().unwrap_or_default());
-    let annotate = format!("kubectl -n {namespace} annotate {kind}/{name} {REFRESH_ANNOTATION}=now");
+    let annotate = refresh(&namespace, &format!("{kind}/{name}"));
     let mend = match (standing, report.kind.as_str()) {
         (standing, _) if standing.is_right() => return None,
         (Standing::Failed, _) => "mend what is wrong, and send the object again".to_owned(),

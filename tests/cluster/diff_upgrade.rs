@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helm::Major,
+    policies_live::of_namespace,
     support::{
         Case, Cluster, cases,
         cluster::Ran,
@@ -25,7 +26,10 @@ pub(crate) fn cases() -> Vec<Case> {
         an_object_of_somebody_else_is_told,
         without_an_injector_it_says_what_would_be_missed,
         no_value_of_a_secret_is_shown,
-        files_of_policies_and_a_release_that_is_not_there_are_refused,
+        a_release_that_is_not_there_is_refused,
+        a_conflict_of_helm_4_is_told_before,
+        helm_3_writes_over_what_others_wrote,
+        the_files_of_the_injector_judge_what_comes_back,
     ]
 }
 
@@ -353,27 +357,82 @@ fn no_value_of_a_secret_is_shown(cluster: &Cluster) {
     }
 }
 
-fn files_of_policies_and_a_release_that_is_not_there_are_refused(cluster: &Cluster) {
-    let namespace = cluster.namespace("empty");
-    let stream = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n";
-    let ask = |more: &[&str]| {
-        let arguments = [&["diff", "--live", NAME, "--namespace", &namespace, "-"], more].concat();
-        cluster.own_with(&arguments, stream)
-    };
-    let told = ask(&[]);
+fn a_release_that_is_not_there_is_refused(cluster: &Cluster) {
+    let release = Release::of(cluster, Major::Four, &cluster.namespace("empty"));
+    let told = ask(
+        &release,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n",
+        &[],
+    );
     assert_eq!(told.code, Some(1), "{told}");
     let sentence = format!(
-        "error: release test-alumet: no marked object of it is in namespace {namespace}; `alumet-injector status` lists \
-         the releases\n"
+        "error: release test-alumet: no marked object of it is in namespace {}; `alumet-injector status` lists the \
+         releases\n",
+        release.namespace
     );
-    assert_eq!(told.stderr, sentence);
-    let file = cluster.folder().join(format!("{namespace}.policies"));
-    fs::create_dir(&file).unwrap();
-    let told = ask(&["--policy", file.to_str().unwrap()]);
-    assert_eq!(told.code, Some(2), "{told}");
-    assert_eq!(
-        told.stderr,
-        "error: --live with manifests asks the injector of the cluster, which knows nothing of --policy; leave one of \
-         the two out\n"
+    assert!(told.stderr.ends_with(&sentence), "{told}");
+}
+
+/// Takes a label of Helm's over, as somebody would by hand.
+fn take_over(release: &Release<'_>) {
+    let label = [
+        "label",
+        "daemonset",
+        CLIENT_NAME,
+        "app.kubernetes.io/part-of=theirs",
+        "--overwrite",
+    ];
+    release.kubectl(&label).ok();
+}
+
+fn a_conflict_of_helm_4_is_told_before(cluster: &Cluster) {
+    let namespace = cluster.served_namespace("conflict");
+    let release = Release::running(cluster, Major::Four, &namespace, &values(&json!({})));
+    take_over(&release);
+    let same = values(&json!({}));
+    let told = ask(&release, &release.rendered(&same), &[]);
+    assert_eq!(told.code, Some(1), "{told}");
+    let begin = format!(
+        "DaemonSet {namespace}/{CLIENT_NAME}: the upgrade would fail here: Apply failed with 1 conflict"
     );
+    let end = "; helm upgrade takes the fields over with --force-conflicts";
+    assert!(
+        told.stdout.contains(&begin) && told.stdout.contains(end),
+        "{told}"
+    );
+    release
+        .put("upgrade", &same, &[])
+        .expect_err("it was told that it would fail");
+    release.put("upgrade", &same, &["--force-conflicts"]).unwrap();
+    assert_eq!(ask(&release, &release.rendered(&same), &[]).code, Some(0));
+}
+
+fn helm_3_writes_over_what_others_wrote(cluster: &Cluster) {
+    let namespace = cluster.served_namespace("written-over");
+    let release = Release::running(cluster, Major::Three, &namespace, &values(&json!({})));
+    take_over(&release);
+    let told = told_and_done(&release, &values(&json!({})));
+    let expected = [
+        ("ConfigMap relay-client", "unchanged"),
+        ("ConfigMap relay-server", "unchanged"),
+        ("DaemonSet relay-client", "changed"),
+        ("Deployment relay-server", "unchanged"),
+    ];
+    let expected = expected.map(|(id, what)| (id.to_owned(), what.to_owned()));
+    assert_eq!(becomes(&told), expected.into());
+}
+
+fn the_files_of_the_injector_judge_what_comes_back(cluster: &Cluster) {
+    let namespace = cluster.served_namespace("judged-by-files");
+    let release = Release::running(cluster, Major::Four, &namespace, &values(&json!({})));
+    let stream = release.rendered(&values(&json!({})));
+    let file = cluster.folder().join(format!("{namespace}.policy.json"));
+    fs::write(&file, of_namespace(&namespace, "in-a-file").to_string()).unwrap();
+    let told = ask(&release, &stream, &["--policy", file.to_str().unwrap()]).ok();
+    let stale = format!("DaemonSet {namespace}/{CLIENT_NAME}: it would be stale: ");
+    // This injector does not have the file.
+    assert!(told.lines().any(|line| line.starts_with(&stale)), "{told}");
+    assert!(!told.contains("in-a-file"), "{told}");
+    let told = ask(&release, &stream, &[]).ok();
+    assert!(!told.contains("it would be"), "{told}");
 }

@@ -125,7 +125,7 @@ fn a_live_object_says_which_policy_gave_what_and_what_lost(cluster: &Cluster) {
         "ConfigMap {namespace}/{CLIENT_NAME}-config (relay-client): stale\n  \
          it belongs to the object's values, but policies and catalogue would give something else now\n  \
          from the cluster\n  \
-         to bring it up to date: kubectl -n {namespace} annotate configmap/{CLIENT_NAME}-config {REFRESH}=now; then the \
+         to bring it up to date: kubectl -n {namespace} annotate configmap/{CLIENT_NAME}-config {REFRESH}=now --overwrite; then the \
          same for the workloads that mount it\n"
     );
     assert!(text.starts_with(&head), "{text}");
@@ -258,7 +258,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
         let config = config_map["data"]["config"].as_str()?;
         config.contains("[plugins.csv]").then_some(())
     });
-    let refresh = format!("kubectl -n {namespace} annotate deployment/server {REFRESH}=now");
+    let refresh = format!("kubectl -n {namespace} annotate deployment/server {REFRESH}=now --overwrite");
     let mend = format!("to have it completed: {refresh}");
     assert_stands(
         cluster,
@@ -283,7 +283,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
     assert_eq!(ran.code, Some(0), "{ran}");
     let warning = format!(
         "warning: it cannot be told whether the object is out-of-step: may not get the ConfigMap \
-         {namespace}/agent-config; give the service account the verb \"get\" for it, by resourceNames: "
+         {namespace}/agent-config; give the account the verb \"get\" for this resource: "
     );
     assert!(
         ran.stderr.starts_with(&warning) && ran.stderr.lines().count() == 1,
@@ -347,7 +347,9 @@ fn what_was_taken_out_while_nobody_was_asked_is_lacking(cluster: &Cluster) {
         cluster
             .kubectl(&[&["patch", object, "--type=json", "--patch", &removal], &n[..]].concat())
             .ok();
-        let mend = format!("to have it completed: kubectl -n {namespace} annotate {object} {REFRESH}=now");
+        let mend = format!(
+            "to have it completed: kubectl -n {namespace} annotate {object} {REFRESH}=now --overwrite"
+        );
         assert_stands(cluster, &namespace, object, Standing::Lacking, &mend);
     }
     // The values are those that it is to have.

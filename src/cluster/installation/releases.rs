@@ -6,7 +6,7 @@ use super::{
     Installation, Said,
     served::{Marked, named},
 };
-use crate::{engine::survey::Standing, names::REFRESH_ANNOTATION};
+use crate::{cluster::kinds::refresh, engine::survey::Standing};
 
 pub(super) fn releases(installation: &Installation, _: SystemTime) -> Vec<Said> {
     let marked = match &installation.marked {
@@ -74,9 +74,7 @@ impl Mend {
 
     fn sentence(self, namespace: &str, objects: &str) -> String {
         match self {
-            Self::Refresh => {
-                format!("kubectl -n {namespace} annotate {objects} {REFRESH_ANNOTATION}=now --overwrite")
-            }
+            Self::Refresh => refresh(namespace, objects),
             Self::MakeAgain => format!("delete {objects}, and have it made again"),
             Self::Explain => format!(
                 "mend what stands in the way, as alumet-injector explain {objects} -n {namespace} tells it"

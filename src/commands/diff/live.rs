@@ -44,13 +44,6 @@ pub(super) fn run(
     cluster: &ClusterArgs,
     output: Output,
 ) -> Result<Exit, Failure> {
-    if !files.is_empty() && !facts.policies.policy.is_empty() {
-        return Err(Failure::Usage(
-            "--live with manifests asks the injector of the cluster, which knows nothing of --policy; leave one of the \
-             two out"
-                .to_owned(),
-        ));
-    }
     let release = Release {
         name: release,
         namespace: facts.namespace.as_deref().unwrap_or_default(),

@@ -109,7 +109,7 @@ async fn mounted(
     {
         Ok(config_map) => Ok(Some(config_map)),
         Err(Error::Missing { .. }) => Ok(None),
-        Err(error @ Error::Forbidden { .. }) => {
+        Err(error @ Error::ForbiddenResource { .. }) => {
             let out_of_step = Standing::OutOfStep.code();
             io::complain(&format!(
                 "warning: it cannot be told whether the object is {out_of_step}: {}\n",

@@ -53,7 +53,12 @@ impl Fate {
 impl Outlook {
     /// Whether something stands in the way of what was asked for.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.fate, Fate::Refused(_)) || self.surveyed.plan.report.has_errors()
+        match self.fate {
+            Fate::Refused(_) => true,
+            // What is wrong with it goes with it.
+            Fate::Deleted => false,
+            Fate::Unchanged | Fate::Changed(_) | Fate::Created(_) => self.surveyed.plan.report.has_errors(),
+        }
     }
 
     /// All that there is to say; `done` is what makes an object another.
@@ -64,7 +69,7 @@ impl Outlook {
             Fate::Unchanged => String::new(),
             Fate::Changed(change) => unified(&object, done, change),
             Fate::Created(change) => unified(&object, "created", change),
-            Fate::Deleted => format!("{object}: it would be deleted\n"),
+            Fate::Deleted => return format!("{object}: it would be deleted\n"),
             Fate::Refused(why) => format!("{object}: the upgrade would fail here: {why}\n"),
         };
         // Writing to a `String` cannot fail.
@@ -103,16 +108,36 @@ pub(super) fn rolling(outlooks: &[Outlook]) -> String {
     text
 }
 
-/// How many pods of a workload would be replaced where it becomes another; nothing for what replaces none.
-pub(super) fn rolls(before: &Value, after: &Value) -> Option<u64> {
+/// How many pods of a workload would be replaced where it becomes another; or why none is, though they would be others.
+pub(super) fn rolls(before: &Value, after: &Value) -> (Option<u64>, Option<&'static str>) {
     if before.pointer("/spec/template") == after.pointer("/spec/template") {
-        return None;
+        return (None, None);
     }
-    match before["kind"].as_str()? {
-        "DaemonSet" => before["status"]["desiredNumberScheduled"].as_u64(),
-        "Deployment" | "StatefulSet" => before["spec"]["replicas"].as_u64(),
+    let spec = &after["spec"];
+    if spec["updateStrategy"]["type"] == "OnDelete" {
+        return (
+            None,
+            Some("its pods are replaced when somebody deletes them: updateStrategy OnDelete"),
+        );
+    }
+    if spec["paused"] == true {
+        return (
+            None,
+            Some("its pods are replaced when its rollout is resumed: it is paused"),
+        );
+    }
+    let pods = match before["kind"].as_str() {
+        Some("DaemonSet") => before["status"]["desiredNumberScheduled"].as_u64(),
+        Some("Deployment") => spec["replicas"].as_u64(),
+        Some("StatefulSet") => {
+            let kept = spec["updateStrategy"]["rollingUpdate"]["partition"]
+                .as_u64()
+                .unwrap_or_default();
+            spec["replicas"].as_u64().map(|pods| pods.saturating_sub(kept))
+        }
         _ => None,
-    }
+    };
+    (pods, None)
 }
 
 /// The object as YAML, without what the cluster keeps for itself.
@@ -163,4 +188,40 @@ pub(super) fn entry(outlook: &Outlook) -> Value {
     entry["rolls"] = json!(rolls);
     entry["findings"] = report.findings.iter().map(print::finding).collect();
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::rolls;
+
+    #[test]
+    fn which_pods_are_replaced_is_the_strategys_to_say() {
+        let workload = |kind: &str, image: &str, further: Value| {
+            let mut workload = json!({
+                "kind": kind,
+                "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": image}]}}},
+                "status": {"desiredNumberScheduled": 5},
+            });
+            json_patch::merge(&mut workload, &json!({"spec": further}));
+            workload
+        };
+        let on_delete = json!({"updateStrategy": {"type": "OnDelete"}});
+        let partition = json!({"updateStrategy": {"rollingUpdate": {"partition": 2}}});
+        for (kind, further, expected) in [
+            ("DaemonSet", json!({}), Some(5)),
+            ("DaemonSet", on_delete.clone(), None),
+            ("Deployment", json!({}), Some(3)),
+            ("Deployment", json!({"paused": true}), None),
+            ("StatefulSet", json!({}), Some(3)),
+            ("StatefulSet", partition, Some(1)),
+            ("StatefulSet", on_delete, None),
+            ("CronJob", json!({}), None),
+        ] {
+            let [before, after] = ["one", "other"].map(|image| workload(kind, image, further.clone()));
+            assert_eq!(rolls(&before, &after).0, expected, "{after}");
+            assert_eq!(rolls(&before, &before), (None, None), "{before}");
+        }
+    }
 }

@@ -55,6 +55,7 @@ fn outlook(object: &Value, surveyed: Surveyed) -> Result<Outlook, Failure> {
         let object = surveyed.plan.report.object();
         Failure::Refused(format!("{object}: the patch for it does not apply: {error}"))
     })?;
+    let (rolls, note) = rolls(object, &completed);
     Ok(Outlook {
         surveyed,
         fate: Fate::Changed(Change {
@@ -62,7 +63,7 @@ fn outlook(object: &Value, surveyed: Surveyed) -> Result<Outlook, Failure> {
             before: yaml(object),
             after: yaml(&completed),
         }),
-        rolls: rolls(object, &completed),
-        notes: Vec::new(),
+        rolls,
+        notes: note.map(str::to_owned).into_iter().collect(),
     })
 }

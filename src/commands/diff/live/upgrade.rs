@@ -118,26 +118,32 @@ impl Becoming {
     }
 
     fn outlook(&self, surveyed: Surveyed) -> Outlook {
-        let (fate, rolls) = match self {
-            Self::Gone(_) => (Fate::Deleted, None),
-            Self::Refused { why, .. } => (Fate::Refused(why.clone()), None),
-            Self::There { before: None, after } => (Fate::Created(created(after)), None),
+        let nothing_rolls = (None, None);
+        let (fate, (rolls, of_pods)) = match self {
+            Self::Gone(_) => (Fate::Deleted, nothing_rolls),
+            Self::Refused { why, .. } => (Fate::Refused(why.clone()), nothing_rolls),
+            Self::There { before: None, after } => (Fate::Created(created(after)), nothing_rolls),
             Self::There {
                 before: Some(before),
                 after,
             } => match changed(before, after) {
                 Some(change) => (Fate::Changed(change), rolls(before, after)),
-                None => (Fate::Unchanged, None),
+                None => (Fate::Unchanged, nothing_rolls),
             },
         };
         let standing = surveyed.standing;
         let is_wrong = matches!(self, Self::There { .. }) && !standing.is_right();
-        let note = is_wrong.then(|| format!("it would be {}: {}", standing.code(), standing.sentence()));
+        let of_standing =
+            is_wrong.then(|| format!("it would be {}: {}", standing.code(), standing.sentence()));
         Outlook {
             surveyed,
             fate,
             rolls,
-            notes: note.into_iter().collect(),
+            notes: of_pods
+                .map(str::to_owned)
+                .into_iter()
+                .chain(of_standing)
+                .collect(),
         }
     }
 }
