@@ -282,7 +282,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
     assert_eq!(head(&ran).0, "stale", "{ran}");
     assert_eq!(ran.code, Some(0), "{ran}");
     let warning = format!(
-        "warning: it cannot be told whether the object is out-of-step: may not get the ConfigMap \
+        "warning: it cannot be told whether the object is out-of-step: may not get ConfigMap \
          {namespace}/agent-config; give the account the verb \"get\" for this resource: "
     );
     assert!(
