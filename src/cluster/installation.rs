@@ -24,8 +24,11 @@ pub use self::{
     read::read,
 };
 use self::{probe::Probe, rights::Asked, served::Marked};
-use super::webhook_config::{Entry, Kind};
-use crate::policy_document::Problem;
+use super::{
+    Error,
+    webhook_config::{Entry, Kind},
+};
+use crate::{policy_document::Problem, telemetry::with_causes};
 
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,17 @@ pub enum Unseen {
     Failed(String),
     /// There is nothing to look at, for this reason.
     Moot(String),
+}
+
+/// What came, or why it is not known.
+fn seen<T>(answered: Result<T, Error>) -> Seen<T> {
+    answered.map_err(|error| match error {
+        Error::Forbidden { verb, what, .. } => Unseen::Forbidden(format!("you may not {verb} {what}")),
+        Error::ForbiddenResource { verb, resource, .. } => {
+            Unseen::Forbidden(format!("you may not {verb} {resource}"))
+        }
+        error => Unseen::Failed(with_causes(&error)),
+    })
 }
 
 /// What there is of an installation.

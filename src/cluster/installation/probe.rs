@@ -11,7 +11,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{Installation, Said, Scope, Seen, Unseen, Webhook, read::seen, served::Marked};
+use super::{Installation, Said, Scope, Seen, Unseen, Webhook, seen, served::Marked};
 use crate::{
     cluster::{Error, answer},
     names::{COMPONENT_LABEL, STATUS_ANNOTATION, VALUES_ANNOTATION},

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 
-use super::{Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, probe, rights, served};
+use super::{Backend, Certificates, Installation, Scope, Seen, Unseen, Webhook, probe, rights, seen, served};
 use crate::{
     certs::held::CERTIFICATE,
     cluster::{
@@ -19,22 +19,10 @@ use crate::{
         registered::{Registered, registered},
         webhook_config::Kind,
     },
-    telemetry::with_causes,
 };
 
 /// Label of an `EndpointSlice`: the Service that it is of.
 const OF_SERVICE: &str = "kubernetes.io/service-name";
-
-/// What came, or why it is not known.
-pub(super) fn seen<T>(answered: Result<T, Error>) -> Seen<T> {
-    answered.map_err(|error| match error {
-        Error::Forbidden { verb, what, .. } => Unseen::Forbidden(format!("you may not {verb} {what}")),
-        Error::ForbiddenResource { verb, resource, .. } => {
-            Unseen::Forbidden(format!("you may not {verb} {resource}"))
-        }
-        error => Unseen::Failed(with_causes(&error)),
-    })
-}
 
 /// Reads it all.
 ///

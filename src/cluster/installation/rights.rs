@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use super::{Backend, Installation, Said, Seen, read::seen};
+use super::{Backend, Installation, Said, Seen, seen};
 use crate::{cluster::answer, policy_document::GROUP};
 
 /// The argument of the self-managed mode.

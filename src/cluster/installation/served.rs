@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
 use serde_json::Value;
 
-use super::{Installation, Said, Scope, Seen, Unseen, Webhook, read::seen};
+use super::{Installation, Said, Scope, Seen, Unseen, Webhook, seen};
 use crate::{
     cluster::{
         inventory::{self, Inventory, Unread},
