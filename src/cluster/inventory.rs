@@ -37,6 +37,8 @@ pub struct Inventory {
     pub objects: Vec<Value>,
     /// Why there may be more.
     pub unread: Vec<Unread>,
+    /// Kinds that could not be listed, or not to their end.
+    pub missing: Vec<&'static str>,
     /// Bytes of the objects, as JSON.
     bytes: usize,
 }
@@ -93,6 +95,9 @@ pub async fn take(client: &Client, namespace: Option<&str>, kinds: &[Kind]) -> I
             _ => taking.kind(kind).await,
         };
         if let Err(unread) = taken {
+            if matches!(unread, Unread::Refused(_)) {
+                taking.inventory.missing.push(kind.name);
+            }
             taking.inventory.unread.push(unread);
         }
     }

@@ -224,7 +224,7 @@ impl Metrics {
             drop(metrics.cut_connections.get_or_create(&why(cause.label())));
         }
         metrics.policies(Counts::default());
-        metrics.objects([].into_iter());
+        metrics.objects([].into_iter(), &[]);
         for resource in Resource::ALL {
             for cause in PolicyCause::ALL {
                 drop(
@@ -277,8 +277,8 @@ impl Metrics {
         self.failed_reloads.inc();
     }
 
-    /// What the objects of the cluster are worth: kind and standing of each.
-    pub(super) fn objects<'k>(&self, objects: impl Iterator<Item = (&'k str, Standing)>) {
+    /// What the objects of the cluster are worth: kind and standing of each. The counts of the `missing` kinds stay.
+    pub(super) fn objects<'k>(&self, objects: impl Iterator<Item = (&'k str, Standing)>, missing: &[&str]) {
         let mut counts = BTreeMap::new();
         for kind in KINDS_OF_OBJECTS {
             for standing in Standing::ALL {
@@ -288,6 +288,7 @@ impl Metrics {
         for (kind, standing) in objects {
             *counts.entry((known_kind(kind), standing.code())).or_default() += 1;
         }
+        counts.retain(|(kind, _), _| !missing.contains(kind));
         for ((kind, standing), count) in counts {
             self.objects
                 .get_or_create(&Looked { kind, standing })

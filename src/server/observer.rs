@@ -5,7 +5,7 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    fmt,
+    fmt, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,6 +41,8 @@ const MOST_LINES: usize = 1_000;
 pub struct Held {
     /// The marked objects.
     pub objects: Vec<Value>,
+    /// Kinds of which some objects may not be among them.
+    pub missing: Vec<&'static str>,
     /// A sentence for whatever cannot be read.
     pub unread: Vec<String>,
 }
@@ -105,7 +107,11 @@ impl Observer {
 
     /// One look. `None` where the thread that judges failed.
     async fn look(&self, mut told: Told, metrics: &Arc<Metrics>) -> Option<Told> {
-        let Held { objects, unread } = (self.take)().await;
+        let Held {
+            objects,
+            missing,
+            unread,
+        } = (self.take)().await;
         let (worlds, hear, metrics) = (
             Arc::clone(&self.worlds),
             Arc::clone(&self.hear),
@@ -116,8 +122,8 @@ impl Observer {
             let counts = judged
                 .iter()
                 .map(|(_, one)| (&*one.plan.report.kind, one.standing));
-            metrics.objects(counts);
-            told.tell(&judged, &*hear);
+            metrics.objects(counts, &missing);
+            told.tell(&judged, &missing, &*hear);
             told
         });
         let mut told = looked.await.ok()?;
@@ -137,19 +143,22 @@ fn judge<'o>(objects: &'o [Value], worlds: &Worlds) -> Vec<(&'o Value, Surveyed)
 }
 
 impl Told {
-    /// Tells of each object that was right before, or wrong in another way, and of what could not be told before.
+    /// Tells of each object that was right before, or wrong in another way, and of what could not be told before. What a
+    /// look did not see of the `missing` kinds is as it was.
     fn tell(
         &mut self,
         judged: &[(&Value, Surveyed)],
+        missing: &[&str],
         hear: &(dyn Fn(&Value, Standing, &Report) -> bool + Send + Sync),
     ) {
         self.looks += 1;
         let mut all = Vec::new();
+        let mut unseen = mem::take(&mut self.wrong);
         let mut lines = 0_usize;
         for (object, Surveyed { standing, plan }) in judged {
             let (standing, report) = (*standing, &plan.report);
             let id = (report.kind.clone(), report.namespace.clone(), report.name.clone());
-            let known = self.wrong.get(&id);
+            let known = unseen.remove(&id);
             if standing.is_right() {
                 if known.is_some() {
                     let (object, standing) = (report.object(), standing.code());
@@ -157,7 +166,7 @@ impl Told {
                 }
                 continue;
             }
-            let wrong = known.filter(|known| known.standing == standing).copied();
+            let wrong = known.filter(|known| known.standing == standing);
             if wrong.is_none() {
                 lines += 1;
                 if lines <= MOST_LINES {
@@ -185,7 +194,10 @@ impl Told {
                 break;
             }
         }
-        self.wrong = all.into_iter().map(|(id, wrong, ..)| (id, wrong)).collect();
+        unseen.retain(|(kind, ..), _| missing.contains(&kind.as_str()));
+        self.wrong = unseen;
+        self.wrong
+            .extend(all.into_iter().map(|(id, wrong, ..)| (id, wrong)));
     }
 }
 
@@ -217,14 +229,20 @@ mod tests {
         })
     }
 
-    /// Looks at these objects one after the other, and gives which were heard of; so many are taken in each look.
+    /// Looks at these objects one after the other, and gives which were heard of; so many are taken in each look. A look
+    /// at nothing is one that could not list them.
     fn heard(looks: &[&[&str]], at_once: usize) -> Vec<Vec<String>> {
         let worlds = Worlds::new(Snapshot::default(), 1 << 20);
         let mut told = Told::default();
         let look = |names: &&[&str]| {
+            let missing: &[&str] = if names.is_empty() {
+                &["ConfigMap"]
+            } else {
+                &["Job"]
+            };
             let heard = Mutex::new(Vec::new());
             let objects: Vec<Value> = names.iter().map(|name| config_map(name)).collect();
-            told.tell(&judge(&objects, &worlds), &|object, standing, _| {
+            told.tell(&judge(&objects, &worlds), missing, &|object, standing, _| {
                 assert_eq!(standing, Standing::Missed);
                 let name = object["metadata"]["name"].as_str().unwrap().to_owned();
                 let mut heard = heard.lock().unwrap();
@@ -232,16 +250,23 @@ mod tests {
                 heard.extend(is_taken.then_some(name));
                 is_taken
             });
-            assert_eq!(told.wrong.len(), objects.len());
+            assert!(names.is_empty() || told.wrong.len() == objects.len());
             heard.into_inner().unwrap()
         };
         looks.iter().map(look).collect()
     }
 
     #[test]
-    fn an_object_is_told_of_once_and_again_when_it_was_right_in_between() {
+    fn an_object_is_told_of_once_and_again_when_it_was_gone_in_between() {
         let looks: [&[&str]; 4] = [&["a"], &["a", "b"], &["b"], &["a", "b"]];
         let expected: [&[&str]; 4] = [&["a"], &["b"], &[], &["a"]];
+        assert_eq!(heard(&looks, 9), expected);
+    }
+
+    #[test]
+    fn what_a_look_could_not_list_is_as_it_was() {
+        let looks: [&[&str]; 4] = [&["a", "b"], &[], &["a", "b"], &["b"]];
+        let expected: [&[&str]; 4] = [&["a", "b"], &[], &[], &[]];
         assert_eq!(heard(&looks, 9), expected);
     }
 

@@ -26,9 +26,18 @@ pub(super) fn observer(client: Client, worlds: Arc<Worlds>, events: Option<Arc<E
     let take = move || {
         let client = client.clone();
         async move {
-            let Inventory { objects, unread, .. } = inventory::take(&client, None, &KINDS).await;
+            let Inventory {
+                objects,
+                missing,
+                unread,
+                ..
+            } = inventory::take(&client, None, &KINDS).await;
             let unread = unread.iter().map(|unread| with_causes(unread)).collect();
-            Held { objects, unread }
+            Held {
+                objects,
+                missing,
+                unread,
+            }
         }
         .boxed()
     };
