@@ -1,13 +1,19 @@
 //! The webhook configuration that all the rest can do without: whatever keeps it from being kept is told, and holds up no
 //! certificate.
 
-use std::{mem::replace, time::Instant};
+use std::{
+    mem::replace,
+    time::{Duration, Instant},
+};
 
 use super::super::{
     Error,
     kept_config::{Done, Kept, Trust},
 };
 use crate::{certs::Bundle, telemetry::with_causes};
+
+/// What lasts is told again after this time: nobody sees when it ended in between.
+const AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// The configuration that all the rest can do without.
 pub(super) struct Besides {
@@ -26,13 +32,13 @@ impl Besides {
         }
     }
 
-    /// As [`Kept::next`]. What cannot be read is told once, and answered by going on without it.
+    /// As [`Kept::next`]. What cannot be read is told, again after some minutes, and answered by going on without it.
     pub(super) async fn next(&mut self) -> Option<Instant> {
         let was_unknown = matches!(self.kept.trust(), Trust::Unknown);
         match self.kept.next().await {
             Ok(soonest) => soonest,
             Err(error) => {
-                tell_besides(self.unread.news(&error));
+                tell_besides(self.unread.news(&error, Instant::now()));
                 was_unknown.then(Instant::now)
             }
         }
@@ -52,9 +58,9 @@ impl Besides {
         }
     }
 
-    /// As [`Kept::write`], but that whatever keeps it from being written is told once, and no error.
+    /// As [`Kept::write`], but that whatever keeps it from being written is told, and no error.
     pub(super) async fn write(&mut self, bundle: &Bundle) -> Done {
-        let (done, news) = self.writes.judge(self.kept.write(bundle).await);
+        let (done, news) = self.writes.judge(self.kept.write(bundle).await, Instant::now());
         tell_besides(news);
         done
     }
@@ -71,7 +77,7 @@ struct Writes {
 impl Writes {
     /// What follows from a write, and the sentence that is worth a line in the log. One that fails for whatever reason
     /// gives them up until one ends well; it changes whom a certificate waits for.
-    fn judge(&mut self, written: Result<Done, Error>) -> (Done, Option<String>) {
+    fn judge(&mut self, written: Result<Done, Error>, at: Instant) -> (Done, Option<String>) {
         let error = match written {
             Ok(Done::Refused(error)) | Err(error) => error,
             // It did not end yet.
@@ -81,7 +87,7 @@ impl Writes {
                 return (done, None);
             }
         };
-        let news = self.told.news(&error);
+        let news = self.told.news(&error, at);
         let done = if replace(&mut self.are_given_up, true) {
             Done::Nothing
         } else {
@@ -91,19 +97,24 @@ impl Writes {
     }
 }
 
-/// The sentence that was told last.
+/// The sentence that was told last, and when.
 #[derive(Default)]
-struct Told(Option<String>);
+struct Told(Option<(String, Instant)>);
 
 impl Told {
-    /// The sentence of this error, where it is another one.
-    fn news(&mut self, error: &Error) -> Option<String> {
+    /// The sentence of this error, where it is another one, or was told a while ago.
+    fn news(&mut self, error: &Error, at: Instant) -> Option<String> {
         let sentence = with_causes(error);
-        if self.0.as_ref() == Some(&sentence) {
+        let is_fresh = |told: &Instant| at.saturating_duration_since(*told) < AGAIN_AFTER;
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|(told, when)| *told == sentence && is_fresh(when))
+        {
             return None;
         }
-        self.0 = Some(sentence);
-        self.0.clone()
+        self.0 = Some((sentence.clone(), at));
+        Some(sentence)
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
 
     #[test]
     fn whatever_fails_is_told_once_until_it_ends_well_and_no_certificate_waits_for_it() {
-        let mut writes = Writes::default();
+        let (mut writes, begun) = (Writes::default(), Instant::now());
         let rows = [
             (Ok(Done::Nothing), false, false),
             (Ok(Done::Outdated), false, false),
@@ -152,7 +163,7 @@ mod tests {
         ];
         for (row, (written, gives_up, is_told)) in rows.into_iter().enumerate() {
             let was_given_up = writes.are_given_up;
-            let (done, news) = writes.judge(written);
+            let (done, news) = writes.judge(written, begun);
             assert_eq!(
                 (writes.are_given_up, news.is_some()),
                 (gives_up, is_told),
@@ -163,5 +174,14 @@ mod tests {
                 assert!(matches!(done, Done::Changed), "row {row}: {done:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_lasts_is_told_again() {
+        let (mut told, begun) = (Told::default(), Instant::now());
+        assert!(told.news(&missing(), begun).is_some());
+        assert!(told.news(&missing(), begun + AGAIN_AFTER / 2).is_none());
+        assert!(told.news(&missing(), begun + AGAIN_AFTER).is_some());
+        assert!(told.news(&missing(), begun + AGAIN_AFTER * 3 / 2).is_none());
     }
 }
