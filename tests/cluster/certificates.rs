@@ -34,7 +34,7 @@ use crate::{
     injector_chart::self_managed as installation,
     support::{
         Case, Cluster, cases,
-        injector::{Injector, Installation, injects},
+        injector::{Injector, Installation, WITH_POLICIES, injects},
         poll::wait_for,
     },
 };
@@ -459,7 +459,7 @@ fn a_rival_of_the_ca_bundle_is_answered_later_each_time_and_told_once(cluster: &
 fn a_refused_write_for_policies_is_told_and_keeps_no_certificate_from_being_served(cluster: &Cluster) {
     let namespace = cluster.namespace("refused");
     let installation = Installation {
-        set: &["webhook.policies.enabled=true"],
+        set: &[WITH_POLICIES],
         ..installation(&namespace)
     };
     let injector = Injector::install_only(cluster, &installation);

@@ -17,7 +17,7 @@ use crate::{
     support::{
         Case, Cluster, cases,
         cluster::{Ran, run},
-        injector::{Injector, Installation, injects},
+        injector::{Injector, Installation, WITH_POLICIES, injects},
         poll::wait_for,
         rest::{Stored, create},
         samples::{config_map, deployment, values},
@@ -28,9 +28,6 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// With `Fail` the API server says what it could not do.
 const FAIL: &[&str] = &["webhook.failurePolicy=Fail"];
-
-/// A `ValidatingWebhookConfiguration` of its own. It counts in the whole cluster, so that a test takes it away at its end.
-const WITH_POLICIES: &str = "webhook.policies.enabled=true";
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![

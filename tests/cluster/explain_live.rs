@@ -186,7 +186,7 @@ fn assert_stands(cluster: &Cluster, namespace: &str, object: &str, standing: Sta
     let ran = cluster.own(&["explain", object, "-n", namespace]);
     let expected = format!("{}; from the cluster; {mend}", standing.sentence());
     assert_eq!(head(&ran), (standing.code().to_owned(), expected), "{ran}");
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran}");
+    assert_eq!((ran.code, ran.said()), (Some(0), String::new()), "{ran}");
 
     let status = cluster.own(&["status", "-n", namespace, "-o", "json"]).ok();
     let status: Value = serde_json::from_str(&status).unwrap();
@@ -286,14 +286,14 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
          {namespace}/agent-config; give the account the verb \"get\" for this resource: "
     );
     assert!(
-        ran.stderr.starts_with(&warning) && ran.stderr.lines().count() == 1,
+        ran.said().starts_with(&warning) && ran.said().lines().count() == 1,
         "{ran}"
     );
     let both = "deployments.apps,configmaps";
     let kubeconfig = somebody(cluster, &namespace, "looks-closely", "get", both);
     let ran = ask(&kubeconfig, &n);
     assert_eq!(
-        (head(&ran).0.as_str(), ran.stderr.as_str()),
+        (head(&ran).0.as_str(), ran.said().as_str()),
         ("out-of-step", ""),
         "{ran}"
     );
@@ -311,7 +311,7 @@ fn a_template_of_another_configuration_is_out_of_step(cluster: &Cluster) {
         .ok();
     let ran = cluster.own(&[&["explain", "deploy/server"], &n[..]].concat());
     assert_eq!(
-        (head(&ran).0.as_str(), ran.stderr.as_str()),
+        (head(&ran).0.as_str(), ran.said().as_str()),
         ("stale", ""),
         "{ran}"
     );
@@ -419,6 +419,6 @@ fn an_object_that_is_not_injected_says_why(cluster: &Cluster) {
     ] {
         let ran = cluster.own(&[&arguments[..], &n[..]].concat());
         assert_eq!(ran.code, Some(code), "{ran}");
-        assert!(ran.stderr.starts_with(&sentence), "{ran}");
+        assert!(ran.said().starts_with(&sentence), "{ran}");
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     injector_chart::self_managed,
     support::{
         Case, Cluster, cases,
-        injector::{Injector, Installation},
+        injector::{Injector, Installation, WITH_POLICIES},
         poll::wait_for,
     },
 };
@@ -66,7 +66,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// One that makes its certificate itself, and checks policies.
 fn installation(namespace: &str) -> Installation<'_> {
     Installation {
-        set: &["webhook.policies.enabled=true"],
+        set: &[WITH_POLICIES],
         ..self_managed(namespace)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Case, Cluster, cases,
     cluster::NAMESPACE_LABEL,
-    injector::{Injector, Installation},
+    injector::{Injector, Installation, UNCHECKED},
     poll::wait_for,
     rest::{Stored, create},
     samples::{pod, policy, record},
@@ -134,32 +134,6 @@ fn a_policy_is_in_force_for_the_next_object_and_says_so(cluster: &Cluster) {
     println!("milliseconds until the next object was given it: {times:?}");
 }
 
-/// Names of policies that nobody checks as they are written, so that the watch is the first to see their errors.
-const UNCHECKED: &str = "unchecked-";
-
-/// Keeps policies of such names from being checked.
-fn uncheck(cluster: &Cluster) {
-    let webhook = &cluster.injector().webhook;
-    if cluster
-        .kubectl(&["get", "validatingwebhookconfiguration", webhook])
-        .code
-        != Some(0)
-    {
-        return;
-    }
-    let condition = json!({"name": "not-unchecked", "expression": format!("!object.metadata.name.startsWith('{UNCHECKED}')")});
-    let patch = json!([{"op": "add", "path": "/webhooks/0/matchConditions/-", "value": condition}]);
-    let arguments = [
-        "patch",
-        "validatingwebhookconfiguration",
-        webhook,
-        "--type=json",
-        "--patch",
-        &patch.to_string(),
-    ];
-    cluster.kubectl(&arguments).ok();
-}
-
 /// Waits until the injector of the cluster says this of a policy, and gives the line.
 #[track_caller]
 fn wait_for_line(cluster: &Cluster, policy: &Value, said: &str) -> String {
@@ -176,9 +150,17 @@ fn wait_for_line(cluster: &Cluster, policy: &Value, said: &str) -> String {
     })
 }
 
+/// Stores a policy that nobody checks. The API server learns of the condition of a webhook a moment after its installation.
+#[track_caller]
+fn store_unchecked(cluster: &Cluster, policy: &Value) {
+    wait_for("the form with errors to be stored", SOON, || {
+        let applied = cluster.kubectl_with(&["apply", "-f", "-"], &policy.to_string());
+        (applied.code == Some(0)).then_some(())
+    });
+}
+
 fn a_form_with_errors_keeps_the_last_good_one_and_is_told(cluster: &Cluster) {
     cluster.policy_resources();
-    uncheck(cluster);
     let namespace = cluster.served_namespace("kept");
     let mut policy = of_cluster(&namespace, "good");
     policy["metadata"]["name"] = json!(format!("{UNCHECKED}{namespace}"));
@@ -189,11 +171,7 @@ fn a_form_with_errors_keeps_the_last_good_one_and_is_told(cluster: &Cluster) {
     let mut bad = policy.clone();
     bad["spec"]["defaults"]["env"]["FORM"] = json!("bad");
     bad["spec"]["defaults"]["plugins"] = json!({"rapll": {"enable": true}});
-    // The API server learns of the condition of its webhook a moment later.
-    wait_for("the form with errors to be stored", SOON, || {
-        let applied = cluster.kubectl_with(&["apply", "-f", "-"], &bad.to_string());
-        (applied.code == Some(0)).then_some(())
-    });
+    store_unchecked(cluster, &bad);
     let said = wait_for_condition(cluster, &bad, "False", "Invalid");
     let message = said["message"].as_str().unwrap();
     assert!(
@@ -229,7 +207,7 @@ fn a_form_with_errors_keeps_the_last_good_one_and_is_told(cluster: &Cluster) {
     // One that never was good is told, too, and gives nothing.
     delete(cluster, &policy);
     wait_for_form(cluster, &namespace, None);
-    apply(cluster, &bad);
+    store_unchecked(cluster, &bad);
     wait_for_line(cluster, &bad, "the policy is rejected, and is not in force");
     wait_for_condition(cluster, &bad, "False", "Invalid");
     assert_eq!(form(cluster, &namespace), None);

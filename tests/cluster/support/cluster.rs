@@ -81,6 +81,17 @@ impl Ran {
         self.stdout
     }
 
+    /// Its stderr without what is said of policies: those of the cluster are also other tests'.
+    pub(crate) fn said(&self) -> String {
+        let is_of_policy = |line: &&str| {
+            ["ClusterInjectionPolicy ", "InjectionPolicy "]
+                .iter()
+                .any(|kind| line.starts_with(kind))
+        };
+        let lines = self.stderr.lines().filter(|line| !is_of_policy(line));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
     /// Its stderr; the test fails when its exit code is 0.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
