@@ -5,7 +5,6 @@ mod print;
 use std::collections::BTreeMap;
 
 use kube::Client;
-use serde_json::Value;
 
 use super::{
     cluster::with_client,
@@ -22,9 +21,8 @@ use crate::{
         webhook_config::Kind,
     },
     engine::{
-        object::ObjectView,
         setup::{Fresh, Snapshot},
-        survey::{Standing, Surveyed, survey},
+        survey::{Standing, Surveyed, survey, views},
     },
     names::Component,
     policy_document::Problem,
@@ -117,12 +115,7 @@ fn tell(webhooks: Vec<Registered>, policies: Policies, inventory: Inventory) -> 
     let in_force = index.policies().len();
     let snapshot = Snapshot { policies: index };
     let Inventory { objects, unread, .. } = inventory;
-    // What the API server gives is an object.
-    let views: Vec<(&Value, ObjectView<'_>)> = objects
-        .iter()
-        .filter_map(|object| Some((object, ObjectView::read(object).ok()?)))
-        .collect();
-    let (values, views): (Vec<&Value>, Vec<ObjectView<'_>>) = views.into_iter().unzip();
+    let (values, views) = views(&objects);
     let surveyed = survey(&views, &snapshot, &Fresh);
     let objects = values.into_iter().zip(surveyed).map(|(value, surveyed)| Object {
         release: inventory::release(value).map(str::to_owned),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{
     Plan,
     content::hash_of_toml,
@@ -48,6 +50,12 @@ pub struct Surveyed {
     pub standing: Standing,
     /// What completing it anew would change, and the report on it.
     pub plan: Plan,
+}
+
+/// The objects of a cluster, and a view of each. What the API server gives is an object; anything else is passed over.
+pub fn views(objects: &[Value]) -> (Vec<&Value>, Vec<ObjectView<'_>>) {
+    let read = |object| Some((object, ObjectView::read(object).ok()?));
+    objects.iter().filter_map(read).unzip()
 }
 
 /// The standing of each object, in their order. A template is held against the `ConfigMap` that its agent mounts, where

@@ -19,9 +19,8 @@ use tokio::{
 
 use super::{metrics::Metrics, world::Worlds};
 use crate::engine::{
-    object::ObjectView,
     report::Report,
-    survey::{Standing, Surveyed},
+    survey::{Standing, Surveyed, views},
 };
 
 /// Longest time between two looks.
@@ -136,9 +135,7 @@ impl Observer {
 }
 
 fn judge<'o>(objects: &'o [Value], worlds: &Worlds) -> Vec<(&'o Value, Surveyed)> {
-    // What the API server gives is an object.
-    let read = |object: &'o Value| Some((object, ObjectView::read(object).ok()?));
-    let (values, views): (Vec<&Value>, Vec<ObjectView<'_>>) = objects.iter().filter_map(read).unzip();
+    let (values, views) = views(objects);
     values.into_iter().zip(worlds.survey(&views)).collect()
 }
 

@@ -13,9 +13,8 @@ use crate::{
         kinds::without,
     },
     engine::{
-        object::ObjectView,
         setup::{Fresh, Snapshot},
-        survey::{Standing, Surveyed, survey},
+        survey::{Standing, Surveyed, survey, views},
     },
     policy::selector::{Operator, Requirement, Selector},
 };
@@ -57,9 +56,7 @@ pub(super) async fn marked(client: &Client, scope: &Scope) -> Seen<Vec<Marked>> 
 
 /// Those of the objects that are ours to complete.
 fn ours(objects: &[Value]) -> Vec<Marked> {
-    // What the API server gives is an object.
-    let read = |object| Some((object, ObjectView::read(object).ok()?));
-    let (objects, views): (Vec<&Value>, Vec<ObjectView<'_>>) = objects.iter().filter_map(read).unzip();
+    let (objects, views) = views(objects);
     let surveyed = survey(&views, &Snapshot::default(), &Fresh);
     let all = objects.into_iter().zip(surveyed);
     all.filter(|(_, surveyed)| surveyed.standing != Standing::LeftAlone)

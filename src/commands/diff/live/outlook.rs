@@ -83,9 +83,25 @@ impl Outlook {
     }
 }
 
-/// How many of them have such a fate.
-pub(super) fn count(outlooks: &[Outlook], is_such: impl Fn(&Fate) -> bool) -> usize {
-    outlooks.iter().filter(|outlook| is_such(&outlook.fate)).count()
+/// How many of the objects of a release have which fate.
+pub(super) fn summary(release: &str, outlooks: &[Outlook]) -> String {
+    let count = |is_such: fn(&Fate) -> bool| outlooks.iter().filter(|one| is_such(&one.fate)).count();
+    let changed = count(|fate| matches!(fate, Fate::Changed(_)));
+    let mut text = format!(
+        "{changed} of {} objects of release {release} would change",
+        outlooks.len()
+    );
+    let others = [
+        (count(|fate| matches!(fate, Fate::Created(_))), "would be created"),
+        (count(|fate| matches!(fate, Fate::Deleted)), "would be deleted"),
+        (count(|fate| matches!(fate, Fate::Refused(_))), "would be refused"),
+    ];
+    for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ", {count} {what}");
+    }
+    text.push('\n');
+    text
 }
 
 /// A line for each workload whose pods would be replaced.

@@ -4,35 +4,27 @@ use serde_json::Value;
 
 use super::{
     Release, Told,
-    outlook::{Fate, Outlook, count, rolls, yaml},
+    outlook::{Fate, Outlook, rolls, summary, yaml},
 };
 use crate::{
     commands::exit::Failure,
     engine::{
-        object::ObjectView,
         setup::{Fresh, Snapshot},
-        survey::{Surveyed, survey},
+        survey::{Surveyed, survey, views},
     },
     post_render::Change,
 };
 
 /// Of these objects, which the cluster holds.
 pub(super) fn told(release: &Release<'_>, held: &[Value], snapshot: &Snapshot) -> Result<Told, Failure> {
-    // What the API server gives is an object.
-    let read = |object| Some((object, ObjectView::read(object).ok()?));
-    let (objects, views): (Vec<&Value>, Vec<ObjectView<'_>>) = held.iter().filter_map(read).unzip();
+    let (objects, views) = views(held);
     let surveyed = survey(&views, snapshot, &Fresh);
     let outlooks: Vec<Outlook> = objects
         .into_iter()
         .zip(surveyed)
         .map(|(object, surveyed)| outlook(object, surveyed))
         .collect::<Result<_, Failure>>()?;
-    let changing = count(&outlooks, |fate| matches!(fate, Fate::Changed(_)));
-    let summary = format!(
-        "{changing} of {} objects of release {} would change\n",
-        outlooks.len(),
-        release.name
-    );
+    let summary = summary(release.name, &outlooks);
     Ok(Told {
         outlooks,
         done: "completed",

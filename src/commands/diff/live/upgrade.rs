@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Release, Told,
-    outlook::{Fate, Outlook, count, readable, rolls, yaml},
+    outlook::{Fate, Outlook, readable, rolls, summary, yaml},
 };
 use crate::{
     cluster::upgrade::{Upgrade, Upgraded},
@@ -18,6 +18,7 @@ use crate::{
         setup::{Fresh, Snapshot},
         survey::{Surveyed, survey},
     },
+    manifest::emit,
     names::RELEASE_ANNOTATION,
     post_render::{Change, objects},
 };
@@ -85,8 +86,13 @@ pub(super) async fn told(
         .zip(surveyed)
         .map(|(one, surveyed)| one.outlook(surveyed))
         .collect();
+    let mut summary = summary(release.name, &outlooks);
+    if secrets > 0 {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(summary, "Secrets are not compared: {secrets}");
+    }
     Ok(Told {
-        summary: summary(release, &outlooks, secrets),
+        summary,
         outlooks,
         done: "upgraded",
     })
@@ -158,44 +164,13 @@ fn created(after: &Value) -> Change {
 
 /// How the object changes, if it does.
 fn changed(before: &Value, after: &Value) -> Option<Change> {
-    let patch = json_patch::diff(&readable(before), &readable(after));
+    let [before, after] = [before, after].map(readable);
+    let patch = json_patch::diff(&before, &after);
     (!patch.0.is_empty()).then(|| Change {
         patch,
-        before: yaml(before),
-        after: yaml(after),
+        before: emit::to_yaml(&before),
+        after: emit::to_yaml(&after),
     })
-}
-
-fn summary(release: &Release<'_>, outlooks: &[Outlook], secrets: usize) -> String {
-    let changed = count(outlooks, |fate| matches!(fate, Fate::Changed(_)));
-    let mut text = format!(
-        "{changed} of {} objects of release {} would change",
-        outlooks.len(),
-        release.name
-    );
-    let others: [(usize, &str); 3] = [
-        (
-            count(outlooks, |fate| matches!(fate, Fate::Created(_))),
-            "would be created",
-        ),
-        (
-            count(outlooks, |fate| matches!(fate, Fate::Deleted)),
-            "would be deleted",
-        ),
-        (
-            count(outlooks, |fate| matches!(fate, Fate::Refused(_))),
-            "would be refused",
-        ),
-    ];
-    for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, ", {count} {what}");
-    }
-    text.push('\n');
-    if secrets > 0 {
-        let _ = writeln!(text, "Secrets are not compared: {secrets}");
-    }
-    text
 }
 
 /// The object as its user made it.
